@@ -1,0 +1,67 @@
+"""Where is the sky? A soft mask from brightness, colour, texture and being open to the top of the image."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
+
+from models.layers.tone import luma
+
+_REACH = 60  # steps of the flood from the top edge; each crosses up to two thumbnail pixels
+
+
+def box_blur(image: Tensor, radius_px: int) -> Tensor:
+    """Mean over a square window that is cut at the borders; the shape stays."""
+    size = 2 * radius_px + 1
+    return avg_pool2d(image, size, stride=1, padding=radius_px, count_include_pad=False)
+
+
+def soft_sky(thumb: Tensor, horizon: float) -> Tensor:
+    """How surely each pixel of a thumbnail is sky, (1, 3, h, w) sRGB in [0, 1] to (1, 1, h, w) in [0, 1].
+
+    Args:
+        horizon: its height in the image as a fraction from the top; nothing much below it is sky.
+    """
+    rows = thumb.shape[-2]
+    grey = luma(thumb)
+    top = grey[..., : max(1, rows // 3), :]
+    bright_at = 0.72 * float(torch.quantile(top.flatten(), 0.9))
+    bright = torch.sigmoid((grey - min(max(bright_at, 0.40), 0.72)) / 0.04)
+    red, green, blue = (thumb[:, c : c + 1] for c in range(3))
+    # Walls are warmer and leaves greener than any sky; burnt-out sky has no colour left to judge.
+    cool = torch.sigmoid((blue - red + 0.07) / 0.025) * torch.sigmoid((blue - green + 0.05) / 0.02)
+    colour = torch.maximum(cool, torch.sigmoid((grey - 0.93) / 0.015))
+    spread = (box_blur(grey * grey, 1) - box_blur(grey, 1).square()).clamp(min=0).sqrt()
+    smooth = torch.exp(-((spread / 0.16) ** 2))
+    heights = (torch.arange(rows, device=thumb.device, dtype=thumb.dtype) + 0.5) / rows
+    above = torch.sigmoid((horizon + 0.02 - heights) / 0.025)[:, None]
+    return _open_to_the_top(bright * colour * smooth * above)
+
+
+def _open_to_the_top(score: Tensor) -> Tensor:
+    """Keep what a flood from the top edge reaches (morphological reconstruction), so white vans stay."""
+    edge = max(1, score.shape[-2] // 10)
+    reached = torch.zeros_like(score)
+    reached[..., :edge, :] = score[..., :edge, :]
+    for _ in range(_REACH):
+        reached = torch.minimum(max_pool2d(reached, 5, stride=1, padding=2), score)
+    return reached
+
+
+def sharpen_mask(mask: Tensor, guide_small: Tensor, guide: Tensor, radius_px: int = 3) -> Tensor:
+    """A thumbnail mask at full size, following the guide's edges: the fast guided filter (He & Sun, 2015).
+
+    Args:
+        mask: (1, 1, h, w).
+        guide_small: the guide at the mask's size.
+        guide: (1, 1, H, W), values in [0, 1].
+    """
+    mean_guide, mean_mask = box_blur(guide_small, radius_px), box_blur(mask, radius_px)
+    covariance = box_blur(guide_small * mask, radius_px) - mean_guide * mean_mask
+    variance = box_blur(guide_small * guide_small, radius_px) - mean_guide.square()
+    slope = covariance / (variance + 2e-3)
+    offset = mean_mask - slope * mean_guide
+    line = torch.cat((box_blur(slope, radius_px), box_blur(offset, radius_px)), 1)
+    line = interpolate(line, size=guide.shape[-2:], mode="bilinear", align_corners=False)
+    sharp = (line[:, :1] * guide).add_(line[:, 1:]).clamp_(0, 1)
+    # A contrast step: the linear model leaves a grey veil where it should say plainly yes or no.
+    return sharp.sub_(0.12).div_(0.68).clamp_(0, 1)

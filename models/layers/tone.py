@@ -1,0 +1,51 @@
+"""From rendered pixels to linear light and back, and the noise of a sensor in between.
+
+Camera rendering is modelled as gamma followed by an S-curve (Brooks et al., "Unprocessing Images for Learned
+Raw Denoising", CVPR 2019). Their smoothstep is replaced by a logistic curve of adjustable steepness, which is
+as cheap in both directions.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+# How much steeper than plain sRGB a camera renders the mid-tones; 1 would be no curve at all.
+S_CURVE_STEEPNESS = 1.18
+LUMA = (0.2126, 0.7152, 0.0722)  # Rec. 709, for linear and (as an approximation) for rendered values
+_EPS = 1e-5
+
+
+def linear_from_rendered(rendered: Tensor) -> Tensor:
+    """Linear light in [0, 1] of sRGB pixels in [0, 1], of any shape."""
+    flat = torch.logit(rendered, eps=_EPS).div_(S_CURVE_STEEPNESS).sigmoid_()
+    toe = flat / 12.92
+    return torch.where(flat <= 0.04045, toe, flat.add_(0.055).div_(1.055).pow_(2.4))
+
+
+def rendered_from_linear(light: Tensor) -> Tensor:
+    """sRGB pixels in [0, 1] of linear light; light above 1 is clipped, as a sensor's well is."""
+    light = light.clamp(0, 1)
+    toe = light * 12.92
+    flat = torch.where(light <= 0.0031308, toe, light.pow_(1 / 2.4).mul_(1.055).sub_(0.055))
+    return torch.logit(flat, eps=_EPS).mul_(S_CURVE_STEEPNESS).sigmoid_()
+
+
+def luma(image: Tensor) -> Tensor:
+    """Rec. 709 luma, (..., 3, H, W) to (..., 1, H, W)."""
+    red, green, blue = image.unbind(-3)
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]).unsqueeze(-3)
+
+
+def add_sensor_noise(light: Tensor, shot: float, read: float, draw: torch.Generator) -> Tensor:
+    """Heteroscedastic Gaussian noise, variance `shot` * light + `read`^2, added to (1, 3, H, W) linear light.
+
+    This is the Poisson-Gaussian model of Foi et al. (TIP 2008). Half of the variance is shared by the three
+    channels at full resolution, the other half is independent a channel and drawn at half resolution: what is
+    left of chroma noise after demosaicking and the camera's own denoising is blotchy. Drawn on the CPU.
+    """
+    height, width = light.shape[-2:]
+    grey = torch.randn((1, 1, height, width), generator=draw).to(light.device)
+    coarse = torch.randn((1, 3, (height + 1) // 2, (width + 1) // 2), generator=draw).to(light.device)
+    colour = interpolate(coarse, size=(height, width), mode="nearest")
+    spread = light.clamp(min=0).mul_(0.5 * shot).add_(0.5 * read * read).sqrt_()
+    return colour.add_(grey).mul_(spread).add_(light)

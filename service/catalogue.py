@@ -1,0 +1,92 @@
+"""What generators there are, without torch: the bundled ones here, imported ones in SQL.
+
+`models.registry` builds them; a test holds the names and directions of both equal.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from service.errors import InvalidRequest, UnknownGenerator
+
+DIRECTIONS = ("day2night", "night2day")
+ARCHITECTURES = ("cyclegan", "enlightengan")
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorCard:
+    """A generator as a user judges it before using it."""
+
+    name: str
+    version: int
+    title: str
+    direction: str
+    architecture: str
+    paper: str
+    training_data: str
+    licence: str
+    weights_sha256: str | None = None
+    is_bundled: bool = True
+    is_random: bool = False
+    quality: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}:{self.version}"
+
+
+BUNDLED: tuple[GeneratorCard, ...] = (
+    GeneratorCard(
+        name="camera-night",
+        version=1,
+        title="Physical day-to-night camera model (no weights)",
+        direction="day2night",
+        architecture="camera",
+        paper="after Punnappurath et al., Day-to-Night Image Synthesis for Training Nighttime Neural ISPs, CVPR 2022",
+        training_data="none: the model is a formula",
+        licence="Apache-2.0",
+        is_random=True,
+    ),
+    GeneratorCard(
+        name="identity",
+        version=1,
+        title="Returns every image as it is: measures the machinery, tests a set-up",
+        direction="day2night",
+        architecture="identity",
+        paper="none",
+        training_data="none",
+        licence="Apache-2.0",
+    ),
+)
+
+
+def find_generator(reference: str, imported: Iterable[GeneratorCard]) -> GeneratorCard:
+    """The card of `name` (its newest version) or `name:version`.
+
+    Raises:
+        UnknownGenerator: naming the nearest one.
+    """
+    name, _, version = reference.partition(":")
+    cards = [*BUNDLED, *imported]
+    fitting = [card for card in cards if card.name == name and version in ("", str(card.version))]
+    if not fitting:
+        raise UnknownGenerator(reference, {card.name for card in cards} | {card.reference for card in cards})
+    return max(fitting, key=lambda card: card.version)
+
+
+def check_import(name: str, architecture: str, direction: str) -> None:
+    """Raises:
+    InvalidRequest: naming what does not fit.
+    """
+    if architecture not in ARCHITECTURES:
+        raise InvalidRequest(
+            f"There is no architecture {architecture!r}.", f"There are: {', '.join(ARCHITECTURES)}."
+        )
+    if direction not in DIRECTIONS:
+        raise InvalidRequest(f"There is no direction {direction!r}.", f"There are: {', '.join(DIRECTIONS)}.")
+    if any(card.name == name for card in BUNDLED):
+        raise InvalidRequest(f"{name!r} is the name of a bundled generator.", "Choose another name.")

@@ -1,0 +1,156 @@
+"""What a job is: its states, the moves between them, and the values that describe one."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class JobKind(StrEnum):
+    INGEST = "ingest"
+    TRANSLATION = "translation"
+    GENERATOR_IMPORT = "generator-import"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PUBLISHING = "publishing"
+    SUCCEEDED = "succeeded"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class ShardState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    SPLIT = "split"
+
+
+class DatasetState(StrEnum):
+    PENDING = "pending"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
+class Stage(StrEnum):
+    """The part of a job that a shard belongs to; one follows the other."""
+
+    PLAN = "plan"  # one shard: decides on the frames and cuts them into shards
+    WORK = "work"  # many shards
+    PUBLISH = "publish"  # one shard: writes the manifest last
+
+
+# The only moves there are. The database refuses every other one by a trigger that reads the same table.
+JOB_MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLING, JobState.FAILED}),
+    JobState.RUNNING: frozenset({JobState.PUBLISHING, JobState.CANCELLING, JobState.FAILED}),
+    JobState.PUBLISHING: frozenset({JobState.SUCCEEDED, JobState.CANCELLING, JobState.FAILED}),
+    JobState.CANCELLING: frozenset({JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+    JobState.FAILED: frozenset(),
+}
+SHARD_MOVES: dict[ShardState, frozenset[ShardState]] = {
+    ShardState.PENDING: frozenset({ShardState.RUNNING}),
+    ShardState.RUNNING: frozenset({ShardState.DONE, ShardState.PENDING, ShardState.SPLIT}),
+    ShardState.DONE: frozenset(),
+    ShardState.SPLIT: frozenset(),
+}
+DATASET_MOVES: dict[DatasetState, frozenset[DatasetState]] = {
+    DatasetState.PENDING: frozenset({DatasetState.READY, DatasetState.REJECTED}),
+    # A retry takes up the same dataset again; one that is ready never changes.
+    DatasetState.REJECTED: frozenset({DatasetState.PENDING}),
+    DatasetState.READY: frozenset(),
+}
+MOVES: dict[str, dict[Any, frozenset[Any]]] = {
+    "job": JOB_MOVES,
+    "shard": SHARD_MOVES,
+    "dataset": DATASET_MOVES,
+}
+
+FINAL_JOB_STATES = frozenset(state for state, following in JOB_MOVES.items() if not following)
+ACTIVE_JOB_STATES = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PUBLISHING})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is. `images_per_second` and `seconds_left` are None until there is something to go by."""
+
+    frames_total: int
+    frames_done: int
+    frames_failed: int
+    images_per_second: float | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request for work. `spec` holds what was asked for; times are seconds since the epoch."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    version: int
+    spec: dict[str, Any]
+    dataset_id: str | None
+    result_id: str | None
+    parent_id: str | None
+    error_code: str | None
+    error: str | None
+    outcome: dict[str, Any]
+    created_at: float
+    started_at: float | None
+    work_started_at: float | None
+    finished_at: float | None
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_JOB_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A range of a job's plan, the unit of work and of retry.
+
+    `fence` counts the claims: whoever holds an older one has lost the shard. `strikes` counts how often a
+    surviving parent saw the single image of this shard kill its worker.
+    """
+
+    job_id: str
+    index: int
+    stage: Stage
+    state: ShardState
+    fence: int
+    attempts: int
+    strikes: int
+    plan_key: str
+    result_key: str
+    start_byte: int
+    stop_byte: int
+    position: int
+    frames_total: int
+    frames_done: int
+    frames_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """A shard to be: `position` is the number of its first frame in the plan."""
+
+    start_byte: int
+    stop_byte: int
+    position: int
+    frames_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job, in order of `id`."""
+
+    id: int
+    job_id: str
+    at: float
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,371 @@
+"""Shards as the workers see them: claimed for a while, renewed, finished, taken back."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from service.jobs.database import Database, database_now
+from service.jobs.job import (
+    ACTIVE_JOB_STATES,
+    DatasetState,
+    JobState,
+    Shard,
+    ShardPlan,
+    ShardState,
+    Stage,
+)
+from service.jobs.moves import move_dataset, move_job, record_event
+from service.jobs.store import SHARD_COLUMNS, as_shard, complete_shard_row, settle_cancelled
+from service.jobs.tables import jobs, shards
+from service.storage import keys
+
+RETRY_AFTER_SECONDS = (1.0, 5.0, 20.0)
+HINT_AGAIN_AFTER_SECONDS = 5.0
+
+
+class Lease(StrEnum):
+    """What a worker learns when it renews."""
+
+    HELD = "held"
+    LOST = "lost"  # another worker may have the shard by now: drop everything
+    STOPPED = "stopped"  # the job was cancelled or has failed
+
+
+class LeaseStore:
+    """Every change names the fence it was claimed under, so that a worker that was away changes nothing."""
+
+    def __init__(self, database: Database, lease_seconds: float, attempts: int) -> None:
+        self.database = database
+        self.lease_seconds = lease_seconds
+        self.attempts = attempts
+
+    def claim(self, job_id: str, index: int, worker: str) -> Shard | None:
+        """Take a pending shard of an active job; None when there is nothing to take."""
+        with self.database.writing() as connection:
+            now = connection.scalar(select(database_now()))
+            is_active = select(jobs.c.id).where(
+                jobs.c.id == job_id, jobs.c.state.in_(list(ACTIVE_JOB_STATES))
+            )
+            claimed = connection.execute(
+                update(shards)
+                .where(
+                    shards.c.job_id == job_id,
+                    shards.c.index == index,
+                    shards.c.state == ShardState.PENDING,
+                    shards.c.not_before <= now,
+                    is_active.exists(),
+                )
+                .values(
+                    state=ShardState.RUNNING,
+                    fence=shards.c.fence + 1,
+                    worker=worker,
+                    lease_until=database_now() + self.lease_seconds,
+                    frames_done=0,
+                    frames_failed=0,
+                )
+            )
+            if claimed.rowcount != 1:
+                return None
+            shard = self._shard(connection, job_id, index)
+            self._note_start(connection, shard)
+            record_event(connection, job_id, "shard", index=index, state="running", fence=shard.fence)
+            return shard
+
+    def renew(self, shard: Shard, frames_done: int, frames_failed: int) -> Lease:
+        with self.database.writing() as connection:
+            renewed = self._update(
+                connection,
+                shard,
+                lease_until=database_now() + self.lease_seconds,
+                frames_done=frames_done,
+                frames_failed=frames_failed,
+            )
+            return self._lease(connection, shard) if renewed else Lease.LOST
+
+    def look(self, shard: Shard) -> Lease:
+        """Whether the shard is still ours and wanted, without writing."""
+        with self.database.reading() as connection:
+            return self._lease(connection, shard)
+
+    def release(self, shard: Shard, reason: str) -> None:
+        """Give a shard back unfinished: it starts anew elsewhere, and nobody is to blame."""
+        with self.database.writing() as connection:
+            if self._update(
+                connection, shard, state=ShardState.PENDING, lease_until=None, worker=None, hinted_at=0.0
+            ):
+                record_event(
+                    connection, shard.job_id, "shard", index=shard.index, state="pending", reason=reason
+                )
+                self.settle(connection, shard.job_id)
+
+    def retry(self, shard: Shard, error: str) -> None:
+        """An unforeseen error: try again a little later, and fail the job when that was tried enough."""
+        with self.database.writing() as connection:
+            attempts = shard.attempts + 1
+            wait = RETRY_AFTER_SECONDS[min(attempts, len(RETRY_AFTER_SECONDS)) - 1]
+            if not self._update(
+                connection, shard, state=ShardState.PENDING, lease_until=None, worker=None,
+                attempts=attempts, not_before=database_now() + wait, hinted_at=0.0,
+            ):  # fmt: skip
+                return
+            record_event(
+                connection, shard.job_id, "shard", index=shard.index, state="pending", reason=error,
+                attempts=attempts,
+            )  # fmt: skip
+            if attempts >= self.attempts:
+                message = f"Part {shard.index} failed {attempts} times; the last time with: {error}"
+                move_job(
+                    connection, shard.job_id, ACTIVE_JOB_STATES, JobState.FAILED,
+                    error_code="internal-error", error=message,
+                )  # fmt: skip
+
+    def fail(self, shard: Shard, code: str, message: str) -> None:
+        """The job cannot succeed, whoever tries: end it with a message for the user."""
+        with self.database.writing() as connection:
+            if self._update(connection, shard, state=ShardState.PENDING, lease_until=None, worker=None):
+                move_job(
+                    connection, shard.job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code=code, error=message
+                )
+                self.settle(connection, shard.job_id)
+
+    def finish_plan(self, shard: Shard, parts: Sequence[ShardPlan], outcome: dict[str, Any]) -> bool:
+        with self.database.writing() as connection:
+            if not self._finish(connection, shard, 0, 0):
+                return False
+            self._insert_parts(connection, shard, parts, keys.plan(shard.job_id))
+            self._add_outcome(connection, shard.job_id, outcome)
+            record_event(connection, shard.job_id, "planned", shards=len(parts), **outcome)
+            self.settle(connection, shard.job_id)
+            return True
+
+    def finish_work(self, shard: Shard, frames_done: int, frames_failed: int, notes: Sequence[str]) -> bool:
+        with self.database.writing() as connection:
+            if not self._finish(connection, shard, frames_done, frames_failed):
+                return False
+            record_event(
+                connection, shard.job_id, "shard", index=shard.index, state="done",
+                frames_done=frames_done, frames_failed=frames_failed, notes=list(notes),
+            )  # fmt: skip
+            self.settle(connection, shard.job_id)
+            return True
+
+    def finish_publish(self, shard: Shard, outcome: dict[str, Any], dataset: dict[str, Any] | None) -> bool:
+        """The commit: the job succeeds and its dataset is ready, in one transaction."""
+        with self.database.writing() as connection:
+            if not self._finish(connection, shard, shard.frames_total, 0):
+                return False
+            self._add_outcome(connection, shard.job_id, outcome)
+            if not move_job(connection, shard.job_id, [JobState.PUBLISHING], JobState.SUCCEEDED):
+                return False
+            result_id = connection.scalar(select(jobs.c.result_id).where(jobs.c.id == shard.job_id))
+            if dataset is not None and result_id is not None:
+                move_dataset(connection, result_id, DatasetState.PENDING, DatasetState.READY, **dataset)
+            return True
+
+    def split(self, shard: Shard, parts: Sequence[ShardPlan], strikes_at: int | None) -> bool:
+        """Replace a shard whose worker died by smaller ones, so that the image that did it ends up alone.
+
+        `strikes_at`: the position of a single image that was alone in flight when its worker was seen to die.
+        """
+        with self.database.writing() as connection:
+            if not self._update(connection, shard, state=ShardState.SPLIT, lease_until=None, worker=None):
+                return False
+            self._insert_parts(connection, shard, parts, shard.plan_key, strikes_at)
+            record_event(
+                connection, shard.job_id, "shard", index=shard.index, state="split", parts=len(parts)
+            )
+            return True
+
+    def strike(self, shard: Shard) -> None:
+        """Its only image was seen to kill the worker once more."""
+        with self.database.writing() as connection:
+            self._update(
+                connection, shard, state=ShardState.PENDING, lease_until=None, worker=None,
+                strikes=shards.c.strikes + 1, hinted_at=0.0,
+            )  # fmt: skip
+            record_event(connection, shard.job_id, "shard", index=shard.index, state="pending", reason="strike")
+
+    def take_back_expired(self) -> list[tuple[str, int]]:
+        """Shards whose workers have not been heard of: pending again. A lost node is no image's fault."""
+        with self.database.writing() as connection:
+            expired = connection.execute(
+                select(shards.c.job_id, shards.c.index, shards.c.fence).where(
+                    shards.c.state == ShardState.RUNNING, shards.c.lease_until < database_now()
+                )
+            ).all()
+            for job_id, index, fence in expired:
+                connection.execute(
+                    update(shards)
+                    .where(
+                        shards.c.job_id == job_id,
+                        shards.c.index == index,
+                        shards.c.fence == fence,
+                        shards.c.state == ShardState.RUNNING,
+                    )
+                    .values(state=ShardState.PENDING, lease_until=None, worker=None, hinted_at=0.0)
+                )
+                record_event(connection, job_id, "shard", index=index, state="pending", reason="lease expired")
+            return [(job_id, index) for job_id, index, _ in expired]
+
+    def due_hints(self, limit: int) -> list[tuple[str, int]]:
+        """Shards that wait and whose last hint is old, oldest job first; they count as hinted from now on."""
+        if limit <= 0:
+            return []
+        with self.database.writing() as connection:
+            due = connection.execute(
+                select(shards.c.job_id, shards.c.index)
+                .join(jobs, jobs.c.id == shards.c.job_id)
+                .where(
+                    shards.c.state == ShardState.PENDING,
+                    jobs.c.state.in_(list(ACTIVE_JOB_STATES)),
+                    shards.c.not_before <= database_now(),
+                    shards.c.hinted_at < database_now() - HINT_AGAIN_AFTER_SECONDS,
+                )
+                .order_by(jobs.c.created_at, shards.c.position, shards.c.index)
+                .limit(limit)
+            ).all()
+            for job_id, index in due:
+                connection.execute(
+                    update(shards)
+                    .where(shards.c.job_id == job_id, shards.c.index == index)
+                    .values(hinted_at=database_now())
+                )
+            return [(job_id, index) for job_id, index in due]
+
+    def unsettled_jobs(self) -> list[str]:
+        """Jobs that have no shard left to do but have not moved on: whoever should have moved them died."""
+        waiting = select(shards.c.index).where(
+            shards.c.job_id == jobs.c.id,
+            or_(
+                shards.c.state == ShardState.RUNNING,
+                and_(shards.c.state == ShardState.PENDING, jobs.c.state != JobState.CANCELLING),
+            ),
+        )
+        query = select(jobs.c.id).where(
+            jobs.c.state.in_([JobState.RUNNING, JobState.CANCELLING]), ~waiting.exists()
+        )
+        with self.database.reading() as connection:
+            return list(connection.scalars(query))
+
+    def settle_job(self, job_id: str) -> None:
+        with self.database.writing() as connection:
+            self.settle(connection, job_id)
+
+    def settle(self, connection: Connection, job_id: str) -> None:
+        """Move a job on when its shards allow it; safe to call at any time, by anyone."""
+        job = connection.execute(select(jobs.c.state, jobs.c.spec).where(jobs.c.id == job_id)).one()
+        if job.state == JobState.CANCELLING:
+            settle_cancelled(connection, job_id)
+        elif job.state == JobState.RUNNING:
+            self._settle_running(connection, job_id, float(job.spec.get("error_budget", 1.0)))
+
+    def _settle_running(self, connection: Connection, job_id: str, error_budget: float) -> None:
+        live = and_(shards.c.job_id == job_id, shards.c.state != ShardState.SPLIT)
+        waiting = func.coalesce(func.sum(shards.c.frames_total).filter(shards.c.stage == Stage.WORK), 0)
+        total, failed, open_shards = connection.execute(
+            select(
+                waiting,
+                func.coalesce(func.sum(shards.c.frames_failed), 0),
+                func.count().filter(shards.c.state != ShardState.DONE),
+            ).where(live)
+        ).one()
+        if failed > error_budget * total:
+            message = (
+                f"{failed} of {total} images failed, more than the error budget of {error_budget:.0%} allows. "
+                "The job's report names them; raise the budget or mend the images, then retry."
+            )
+            move_job(
+                connection, job_id, [JobState.RUNNING], JobState.FAILED, error_code="error-budget", error=message
+            )
+        elif open_shards == 0 and move_job(connection, job_id, [JobState.RUNNING], JobState.PUBLISHING):
+            self._insert_publish(connection, job_id)
+
+    def _insert_publish(self, connection: Connection, job_id: str) -> None:
+        index = self._next_index(connection, job_id)
+        row = {
+            "job_id": job_id, "index": index, "stage": Stage.PUBLISH, "plan_key": keys.plan(job_id),
+            "result_key": keys.shard_result(job_id, index),
+        }  # fmt: skip
+        connection.execute(insert(shards), [complete_shard_row(row)])
+
+    def _insert_parts(
+        self,
+        connection: Connection,
+        shard: Shard,
+        parts: Sequence[ShardPlan],
+        plan_key: str,
+        strikes_at: int | None = None,
+    ) -> None:
+        first = self._next_index(connection, shard.job_id)
+        rows = [
+            complete_shard_row(
+                {
+                    "job_id": shard.job_id, "index": index, "stage": Stage.WORK, "plan_key": plan_key,
+                    "result_key": keys.shard_result(shard.job_id, index), "start_byte": part.start_byte,
+                    "stop_byte": part.stop_byte, "position": part.position,
+                    "frames_total": part.frames_total, "strikes": int(part.position == strikes_at),
+                }  # fmt: skip
+            )
+            for index, part in enumerate(parts, start=first)
+        ]
+        if rows:
+            connection.execute(insert(shards), rows)
+
+    def _next_index(self, connection: Connection, job_id: str) -> int:
+        highest = connection.scalar(select(func.max(shards.c.index)).where(shards.c.job_id == job_id))
+        return 0 if highest is None else int(highest) + 1
+
+    def _finish(self, connection: Connection, shard: Shard, frames_done: int, frames_failed: int) -> bool:
+        return self._update(
+            connection, shard, state=ShardState.DONE, lease_until=None,
+            frames_done=frames_done, frames_failed=frames_failed,
+        )  # fmt: skip
+
+    def _update(self, connection: Connection, shard: Shard, **values: Any) -> bool:
+        """Compare and set: only while the shard runs under the fence it was claimed with."""
+        changed = connection.execute(
+            update(shards)
+            .where(
+                shards.c.job_id == shard.job_id,
+                shards.c.index == shard.index,
+                shards.c.fence == shard.fence,
+                shards.c.state == ShardState.RUNNING,
+            )
+            .values(**values)
+        )
+        return changed.rowcount == 1
+
+    def _lease(self, connection: Connection, shard: Shard) -> Lease:
+        row = connection.execute(
+            select(shards.c.fence, shards.c.state, jobs.c.state.label("job_state"))
+            .join(jobs, jobs.c.id == shards.c.job_id)
+            .where(shards.c.job_id == shard.job_id, shards.c.index == shard.index)
+        ).one()
+        if row.fence != shard.fence or row.state != ShardState.RUNNING:
+            return Lease.LOST
+        return Lease.HELD if row.job_state in ACTIVE_JOB_STATES else Lease.STOPPED
+
+    def _shard(self, connection: Connection, job_id: str, index: int) -> Shard:
+        query = select(*SHARD_COLUMNS).where(shards.c.job_id == job_id, shards.c.index == index)
+        return as_shard(connection.execute(query).mappings().one())
+
+    def _note_start(self, connection: Connection, shard: Shard) -> None:
+        move_job(
+            connection, shard.job_id, [JobState.QUEUED], JobState.RUNNING, started_at=database_now()
+        )
+        if shard.stage is Stage.PUBLISH:  # an import has nothing but this shard
+            move_job(connection, shard.job_id, [JobState.RUNNING], JobState.PUBLISHING)
+        if shard.stage is Stage.WORK:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == shard.job_id, jobs.c.work_started_at.is_(None))
+                .values(work_started_at=database_now())
+            )
+
+    def _add_outcome(self, connection: Connection, job_id: str, outcome: dict[str, Any]) -> None:
+        known = connection.scalar(select(jobs.c.outcome).where(jobs.c.id == job_id)) or {}
+        connection.execute(
+            update(jobs).where(jobs.c.id == job_id).values(outcome={**known, **outcome})
+        )

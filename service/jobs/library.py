@@ -1,0 +1,109 @@
+"""The rows of uploads, datasets and imported generators."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select, tuple_
+
+from service.catalogue import GeneratorCard, find_generator
+from service.errors import DatasetNotReady, NotFound
+from service.jobs.database import Database, database_now
+from service.jobs.job import DatasetState
+from service.jobs.tables import datasets, generators, uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    id: str
+    filename: str
+    size_bytes: int
+    sha256: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset's row; its frames lie in the store. `counts` are known once it is ready."""
+
+    id: str
+    name: str
+    state: DatasetState
+    version: int
+    job_id: str
+    source: dict[str, Any]
+    format: str | None
+    categories: list[str]
+    counts: dict[str, Any]
+    created_at: float
+
+
+class Library:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def add_upload(self, upload_id: str, filename: str, size_bytes: int, sha256: str) -> Upload:
+        with self.database.writing() as connection:
+            connection.execute(
+                insert(uploads).values(
+                    id=upload_id, filename=filename, size_bytes=size_bytes, sha256=sha256, created_at=database_now()
+                )
+            )
+        return self.upload(upload_id)
+
+    def upload(self, upload_id: str) -> Upload:
+        with self.database.reading() as connection:
+            row = connection.execute(select(uploads).where(uploads.c.id == upload_id)).mappings().first()
+        if row is None:
+            raise NotFound("upload", upload_id)
+        return Upload(**row)
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        with self.database.reading() as connection:
+            row = connection.execute(select(datasets).where(datasets.c.id == dataset_id)).mappings().first()
+        if row is None:
+            raise NotFound("dataset", dataset_id)
+        return _as_dataset(row)
+
+    def ready_dataset(self, dataset_id: str) -> Dataset:
+        dataset = self.dataset(dataset_id)
+        if dataset.state is not DatasetState.READY:
+            raise DatasetNotReady(dataset_id, dataset.state)
+        return dataset
+
+    def datasets(self, limit: int, after: tuple[float, str] | None) -> list[Dataset]:
+        """Newest first."""
+        query = select(datasets).order_by(datasets.c.created_at.desc(), datasets.c.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(datasets.c.created_at, datasets.c.id) < tuple_(*after))
+        with self.database.reading() as connection:
+            return [_as_dataset(row) for row in connection.execute(query).mappings()]
+
+    def next_generator_version(self, name: str) -> int:
+        query = select(func.max(generators.c.version)).where(generators.c.name == name)
+        with self.database.reading() as connection:
+            return int(connection.scalar(query) or 0) + 1
+
+    def add_generator(self, card: GeneratorCard) -> None:
+        """Adding the same version again changes nothing: a publishing worker may be repeated."""
+        with self.database.writing() as connection:
+            known = select(generators.c.name).where(
+                generators.c.name == card.name, generators.c.version == card.version
+            )
+            if connection.execute(known).first() is None:
+                connection.execute(
+                    insert(generators).values(
+                        name=card.name, version=card.version, card=card.to_json(), created_at=database_now()
+                    )
+                )
+
+    def imported_generators(self) -> list[GeneratorCard]:
+        query = select(generators.c.card).order_by(generators.c.name, generators.c.version)
+        with self.database.reading() as connection:
+            return [GeneratorCard(**card) for card in connection.scalars(query)]
+
+    def generator(self, reference: str) -> GeneratorCard:
+        return find_generator(reference, self.imported_generators())
+
+
+def _as_dataset(row: RowMapping) -> Dataset:
+    return Dataset(**{**row, "state": DatasetState(row["state"])})

@@ -1,0 +1,52 @@
+"""Compare-and-set moves: each names the states it may start from, and leaves an event in the same transaction."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from service.jobs.database import database_now
+from service.jobs.job import FINAL_JOB_STATES, DatasetState, JobState
+from service.jobs.tables import datasets, events, jobs
+
+
+def record_event(connection: Connection, job_id: str, kind: str, **data: Any) -> None:
+    connection.execute(insert(events).values(job_id=job_id, at=database_now(), kind=kind, data=data))
+
+
+def move_job(
+    connection: Connection, job_id: str, origins: Iterable[JobState], target: JobState, **values: Any
+) -> bool:
+    """Whether this call made the move; False when the job was in none of the `origins`."""
+    if target in FINAL_JOB_STATES:
+        values["finished_at"] = database_now()
+    moved = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(list(origins)))
+        .values(state=target, version=jobs.c.version + 1, **values)
+    )
+    if moved.rowcount != 1:
+        return False
+    facts = {key: value for key, value in values.items() if key in ("error_code", "error")}
+    record_event(connection, job_id, "state", state=target, **facts)
+    if target in (JobState.CANCELLED, JobState.FAILED):
+        _reject_result(connection, job_id)
+    return True
+
+
+def move_dataset(
+    connection: Connection, dataset_id: str, origin: DatasetState, target: DatasetState, **values: Any
+) -> bool:
+    moved = connection.execute(
+        update(datasets)
+        .where(datasets.c.id == dataset_id, datasets.c.state == origin)
+        .values(state=target, version=datasets.c.version + 1, **values)
+    )
+    return moved.rowcount == 1
+
+
+def _reject_result(connection: Connection, job_id: str) -> None:
+    """A job that ends without success leaves no dataset behind that looks as if it could still come."""
+    result_id = connection.scalar(select(jobs.c.result_id).where(jobs.c.id == job_id))
+    if result_id is not None:
+        move_dataset(connection, result_id, DatasetState.PENDING, DatasetState.REJECTED)

@@ -1,0 +1,42 @@
+"""What a job found, as a user reads it later: every finding by code, and the first ten thousand one by one."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from service.datasets.dataset import Finding, Severity
+
+MAX_LISTED = 10_000
+
+
+class Report:
+    """Collects findings; the totals stay true when the list is full."""
+
+    def __init__(self) -> None:
+        self._totals: Counter[str] = Counter()
+        self._severities: Counter[str] = Counter()
+        self._listed: list[dict[str, Any]] = []
+
+    def add(self, finding: Finding) -> None:
+        self._totals[finding.code] += 1
+        self._severities[finding.severity] += 1
+        if len(self._listed) < MAX_LISTED:
+            self._listed.append(finding_to_json(finding))
+
+    def to_json(self, **facts: Any) -> dict[str, Any]:
+        """`facts` are the job's own figures, put beside the findings."""
+        return {
+            **facts,
+            "totals": dict(sorted(self._totals.items())),
+            "severities": {str(severity): self._severities[severity] for severity in Severity},
+            "findings": self._listed,
+            "is_complete": sum(self._totals.values()) == len(self._listed),
+        }
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    return asdict(finding)
+
+
+def finding_from_json(data: dict[str, Any]) -> Finding:
+    return Finding(**{**data, "severity": Severity(data["severity"])})

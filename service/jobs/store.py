@@ -1,0 +1,178 @@
+"""Jobs as the API sees them: made, read, cancelled, failed."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_
+
+from service.errors import IllegalTransition, NotFound
+from service.jobs.database import Database, database_now
+from service.jobs.job import (
+    ACTIVE_JOB_STATES,
+    DatasetState,
+    Event,
+    Job,
+    JobKind,
+    JobState,
+    Progress,
+    Shard,
+    ShardState,
+    Stage,
+)
+from service.jobs.moves import move_job, record_event
+from service.jobs.tables import datasets, events, jobs, shards
+
+JOB_COLUMNS = [column for column in jobs.c]
+SHARD_COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
+
+
+def new_id(kind: str) -> str:
+    """Not guessable, short enough to type: `ds-…`, `job-…`, `up-…`."""
+    return f"{kind}-{secrets.token_hex(6)}"
+
+
+class JobStore:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def create(
+        self,
+        kind: JobKind,
+        spec: dict[str, Any],
+        first_shards: Sequence[dict[str, Any]],
+        *,
+        job_id: str,
+        dataset_id: str | None = None,
+        result: dict[str, Any] | None = None,
+        result_id: str | None = None,
+        parent_id: str | None = None,
+        outcome: dict[str, Any] | None = None,
+    ) -> None:
+        """Add a job with its first shards, and with `result` the row of the dataset that it will make."""
+        with self.database.writing() as connection:
+            if result is not None:
+                self._create_dataset(connection, result, job_id)
+                result_id = result["id"]
+            connection.execute(
+                insert(jobs).values(
+                    id=job_id, kind=kind, state=JobState.QUEUED, version=1, spec=spec, dataset_id=dataset_id,
+                    result_id=result_id, parent_id=parent_id, outcome=outcome or {}, created_at=database_now(),
+                )
+            )  # fmt: skip
+            connection.execute(insert(shards), [complete_shard_row(row) for row in first_shards])
+            record_event(connection, job_id, "state", state=JobState.QUEUED)
+
+    def job(self, job_id: str) -> Job:
+        with self.database.reading() as connection:
+            row = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == job_id)).mappings().first()
+        if row is None:
+            raise NotFound("job", job_id)
+        return as_job(row)
+
+    def jobs(self, limit: int, after: tuple[float, str] | None, kind: JobKind | None = None) -> list[Job]:
+        """Newest first; `after` is the `(created_at, id)` of the last one seen."""
+        query = select(*JOB_COLUMNS).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
+        if kind is not None:
+            query = query.where(jobs.c.kind == kind)
+        with self.database.reading() as connection:
+            return [as_job(row) for row in connection.execute(query).mappings()]
+
+    def shards(self, job_id: str) -> list[Shard]:
+        """In the order of their frames."""
+        query = (
+            select(*SHARD_COLUMNS).where(shards.c.job_id == job_id).order_by(shards.c.position, shards.c.index)
+        )
+        with self.database.reading() as connection:
+            return [as_shard(row) for row in connection.execute(query).mappings()]
+
+    def progress(self, job: Job) -> Progress:
+        own = shards.c.result_key.startswith(f"jobs/{job.id}/")  # not those taken over from a parent
+        live = (shards.c.job_id == job.id, shards.c.stage == Stage.WORK, shards.c.state != ShardState.SPLIT)
+        query = select(
+            func.coalesce(func.sum(shards.c.frames_total), 0),
+            func.coalesce(func.sum(shards.c.frames_done), 0),
+            func.coalesce(func.sum(shards.c.frames_failed), 0),
+            func.coalesce(func.sum(shards.c.frames_done).filter(own), 0),
+            database_now(),
+        ).where(*live)
+        with self.database.reading() as connection:
+            total, done, failed, done_here, now = connection.execute(query).one()
+        return _with_rate(job, int(total), int(done), int(failed), int(done_here), float(now))
+
+    def events(self, job_id: str, after: int = 0, limit: int = 500) -> list[Event]:
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id, events.c.id > after)
+            .order_by(events.c.id)
+            .limit(limit)
+        )
+        with self.database.reading() as connection:
+            return [Event(**row) for row in connection.execute(query).mappings()]
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop; asking again changes nothing.
+
+        Raises:
+            IllegalTransition: the job has already ended otherwise.
+        """
+        with self.database.writing() as connection:
+            if move_job(connection, job_id, ACTIVE_JOB_STATES, JobState.CANCELLING):
+                settle_cancelled(connection, job_id)
+        job = self.job(job_id)
+        if job.state not in (JobState.CANCELLING, JobState.CANCELLED):
+            raise IllegalTransition(f"Job {job_id}", job.state, JobState.CANCELLED)
+        return job
+
+    def fail(self, job_id: str, code: str, message: str) -> bool:
+        with self.database.writing() as connection:
+            return move_job(
+                connection, job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code=code, error=message
+            )
+
+    def _create_dataset(self, connection: Connection, row: dict[str, Any], job_id: str) -> None:
+        connection.execute(
+            insert(datasets).values(
+                state=DatasetState.PENDING, version=1, job_id=job_id, categories=[], counts={},
+                created_at=database_now(), **row,
+            )
+        )  # fmt: skip
+
+
+def complete_shard_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A shard's row with every column set: rows inserted together must name the same columns."""
+    defaults: dict[str, Any] = {
+        "state": ShardState.PENDING, "fence": 0, "attempts": 0, "strikes": 0, "worker": None,
+        "lease_until": None, "not_before": 0.0, "hinted_at": 0.0, "start_byte": 0, "stop_byte": 0,
+        "position": 0, "frames_total": 0, "frames_done": 0, "frames_failed": 0,
+    }  # fmt: skip
+    return {**defaults, **row}
+
+
+def settle_cancelled(connection: Connection, job_id: str) -> bool:
+    """Finish a cancellation once no worker holds a shard any more."""
+    running = select(shards.c.index).where(
+        shards.c.job_id == job_id, shards.c.state == ShardState.RUNNING
+    )
+    if connection.execute(running.limit(1)).first() is not None:
+        return False
+    return move_job(connection, job_id, [JobState.CANCELLING], JobState.CANCELLED)
+
+
+def as_job(row: RowMapping) -> Job:
+    return Job(**{**row, "kind": JobKind(row["kind"]), "state": JobState(row["state"])})
+
+
+def as_shard(row: RowMapping) -> Shard:
+    return Shard(**{**row, "stage": Stage(row["stage"]), "state": ShardState(row["state"])})
+
+
+def _with_rate(job: Job, total: int, done: int, failed: int, done_here: int, now: float) -> Progress:
+    rate = None
+    if job.work_started_at is not None and done_here > 0:
+        elapsed = (job.finished_at or now) - job.work_started_at
+        rate = done_here / max(elapsed, 1e-3)
+    left = (total - done - failed) / rate if rate and not job.is_final else None
+    return Progress(total, done, failed, rate, left)

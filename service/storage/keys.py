@@ -1,0 +1,61 @@
+"""Where everything lies in the object store. Names made by users never reach these functions unchecked."""
+
+
+def upload(upload_id: str) -> str:
+    return f"uploads/{upload_id}"
+
+
+def dataset(dataset_id: str, *parts: str) -> str:
+    return "/".join(("datasets", dataset_id, *parts))
+
+
+def manifest(dataset_id: str) -> str:
+    """Written last: a dataset without it does not exist."""
+    return dataset(dataset_id, "manifest.jsonl")
+
+
+def card(dataset_id: str) -> str:
+    return dataset(dataset_id, "card.json")
+
+
+def data_yaml(dataset_id: str) -> str:
+    return dataset(dataset_id, "data.yaml")
+
+
+def image(split: str, frame_id: str, suffix: str) -> str:
+    """Relative to the dataset, as the manifest records it; Ultralytics finds the label beside it."""
+    return f"images/{split}/{frame_id}{suffix}"
+
+
+def label(split: str, frame_id: str) -> str:
+    return f"labels/{split}/{frame_id}.txt"
+
+
+def plan(job_id: str) -> str:
+    """One line for each frame of a job; a shard is a range of its bytes."""
+    return f"jobs/{job_id}/plan.jsonl"
+
+
+def findings(job_id: str) -> str:
+    """What the planning found; the shards' own findings lie in their results."""
+    return f"jobs/{job_id}/plan-findings.jsonl"
+
+
+def shard_result(job_id: str, index: int) -> str:
+    return f"jobs/{job_id}/shards/{index:06d}.jsonl"
+
+
+def report(job_id: str) -> str:
+    return f"jobs/{job_id}/report.json"
+
+
+def contact_sheet(job_id: str) -> str:
+    return f"jobs/{job_id}/plots/contact-sheet.jpg"
+
+
+def generator_weights(name: str, version: int) -> str:
+    return f"generators/{name}/{version}/weights.safetensors"
+
+
+def generator_card(name: str, version: int) -> str:
+    return f"generators/{name}/{version}/card.json"
