@@ -80,7 +80,7 @@ class InvalidRequest(NightshiftError):
 
 
 class DatasetNotReady(NightshiftError):
-    """A job asks for a dataset that is still being read, or was rejected."""
+    """A job asks for a dataset that is still being made, or was rejected."""
 
     code = "dataset-not-ready"
 
@@ -88,7 +88,7 @@ class DatasetNotReady(NightshiftError):
         super().__init__(
             f"Dataset {dataset_id} is {state}, not ready.",
             "Wait for its ingest job to succeed."
-            if state == "ingesting"
+            if state == "pending"
             else "Read its report, mend it and upload it again.",
         )
 
@@ -100,3 +100,26 @@ class IllegalTransition(NightshiftError):
 
     def __init__(self, what: str, state: str, wanted: str) -> None:
         super().__init__(f"{what} is {state}; it cannot become {wanted}.")
+
+
+class UploadTooLarge(NightshiftError):
+    """More bytes than the server takes."""
+
+    code = "upload-too-large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The upload is larger than {limit_bytes:,} bytes.",
+            "Split the dataset, or raise the server's limit.",
+        )
+
+
+class NoSpaceLeft(NightshiftError):
+    """The store's disk is full."""
+
+    code = "insufficient-storage"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's disk is full; nothing of the upload was kept.", "Free space and upload again."
+        )

@@ -126,7 +126,12 @@ class LeaseStore:
         with self.database.writing() as connection:
             if self._update(connection, shard, state=ShardState.PENDING, lease_until=None, worker=None):
                 move_job(
-                    connection, shard.job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code=code, error=message
+                    connection,
+                    shard.job_id,
+                    ACTIVE_JOB_STATES,
+                    JobState.FAILED,
+                    error_code=code,
+                    error=message,
                 )
                 self.settle(connection, shard.job_id)
 
@@ -185,7 +190,9 @@ class LeaseStore:
                 connection, shard, state=ShardState.PENDING, lease_until=None, worker=None,
                 strikes=shards.c.strikes + 1, hinted_at=0.0,
             )  # fmt: skip
-            record_event(connection, shard.job_id, "shard", index=shard.index, state="pending", reason="strike")
+            record_event(
+                connection, shard.job_id, "shard", index=shard.index, state="pending", reason="strike"
+            )
 
     def take_back_expired(self) -> list[tuple[str, int]]:
         """Shards whose workers have not been heard of: pending again. A lost node is no image's fault."""
@@ -206,7 +213,9 @@ class LeaseStore:
                     )
                     .values(state=ShardState.PENDING, lease_until=None, worker=None, hinted_at=0.0)
                 )
-                record_event(connection, job_id, "shard", index=index, state="pending", reason="lease expired")
+                record_event(
+                    connection, job_id, "shard", index=index, state="pending", reason="lease expired"
+                )
             return [(job_id, index) for job_id, index, _ in expired]
 
     def due_hints(self, limit: int) -> list[tuple[str, int]]:
@@ -277,15 +286,23 @@ class LeaseStore:
                 "The job's report names them; raise the budget or mend the images, then retry."
             )
             move_job(
-                connection, job_id, [JobState.RUNNING], JobState.FAILED, error_code="error-budget", error=message
+                connection,
+                job_id,
+                [JobState.RUNNING],
+                JobState.FAILED,
+                error_code="error-budget",
+                error=message,
             )
         elif open_shards == 0 and move_job(connection, job_id, [JobState.RUNNING], JobState.PUBLISHING):
             self._insert_publish(connection, job_id)
 
     def _insert_publish(self, connection: Connection, job_id: str) -> None:
         index = self._next_index(connection, job_id)
+        plan_key = connection.scalar(
+            select(shards.c.plan_key).where(shards.c.job_id == job_id, shards.c.stage == Stage.PLAN)
+        )  # a retry works on its parent's plan
         row = {
-            "job_id": job_id, "index": index, "stage": Stage.PUBLISH, "plan_key": keys.plan(job_id),
+            "job_id": job_id, "index": index, "stage": Stage.PUBLISH, "plan_key": plan_key,
             "result_key": keys.shard_result(job_id, index),
         }  # fmt: skip
         connection.execute(insert(shards), [complete_shard_row(row)])
@@ -302,10 +319,16 @@ class LeaseStore:
         rows = [
             complete_shard_row(
                 {
-                    "job_id": shard.job_id, "index": index, "stage": Stage.WORK, "plan_key": plan_key,
-                    "result_key": keys.shard_result(shard.job_id, index), "start_byte": part.start_byte,
-                    "stop_byte": part.stop_byte, "position": part.position,
-                    "frames_total": part.frames_total, "strikes": int(part.position == strikes_at),
+                    "job_id": shard.job_id,
+                    "index": index,
+                    "stage": Stage.WORK,
+                    "plan_key": plan_key,
+                    "result_key": keys.shard_result(shard.job_id, index),
+                    "start_byte": part.start_byte,
+                    "stop_byte": part.stop_byte,
+                    "position": part.position,
+                    "frames_total": part.frames_total,
+                    "strikes": int(part.position == strikes_at),
                 }  # fmt: skip
             )
             for index, part in enumerate(parts, start=first)
@@ -352,9 +375,7 @@ class LeaseStore:
         return as_shard(connection.execute(query).mappings().one())
 
     def _note_start(self, connection: Connection, shard: Shard) -> None:
-        move_job(
-            connection, shard.job_id, [JobState.QUEUED], JobState.RUNNING, started_at=database_now()
-        )
+        move_job(connection, shard.job_id, [JobState.QUEUED], JobState.RUNNING, started_at=database_now())
         if shard.stage is Stage.PUBLISH:  # an import has nothing but this shard
             move_job(connection, shard.job_id, [JobState.RUNNING], JobState.PUBLISHING)
         if shard.stage is Stage.WORK:
@@ -366,6 +387,4 @@ class LeaseStore:
 
     def _add_outcome(self, connection: Connection, job_id: str, outcome: dict[str, Any]) -> None:
         known = connection.scalar(select(jobs.c.outcome).where(jobs.c.id == job_id)) or {}
-        connection.execute(
-            update(jobs).where(jobs.c.id == job_id).values(outcome={**known, **outcome})
-        )
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(outcome={**known, **outcome}))

@@ -45,7 +45,11 @@ class Library:
         with self.database.writing() as connection:
             connection.execute(
                 insert(uploads).values(
-                    id=upload_id, filename=filename, size_bytes=size_bytes, sha256=sha256, created_at=database_now()
+                    id=upload_id,
+                    filename=filename,
+                    size_bytes=size_bytes,
+                    sha256=sha256,
+                    created_at=database_now(),
                 )
             )
         return self.upload(upload_id)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from celery import Celery
-from kombu import Queue as KombuQueue
 
 from service.jobs.leases import LeaseStore
 from service.settings import Settings
@@ -32,9 +31,9 @@ class CeleryQueue:
                 self._celery.send_task(RUN_SHARD, args=(job_id, index), producer=producer)
 
     def unread(self) -> int:
-        with self._celery.connection_or_acquire() as connection, connection.channel() as channel:
-            bound = KombuQueue(QUEUE_NAME)(channel)
-            return int(bound.queue_declare(passive=False).message_count)
+        with self._celery.connection_or_acquire() as connection:
+            declared = connection.default_channel.queue_declare(queue=QUEUE_NAME, durable=True)
+            return int(declared.message_count)
 
 
 def ring(queue: Queue, leases: LeaseStore) -> int:

@@ -23,11 +23,19 @@ class Report:
         if len(self._listed) < MAX_LISTED:
             self._listed.append(finding_to_json(finding))
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """How many findings there are of each code."""
+        return dict(sorted(self._totals.items()))
+
+    def count(self, severity: Severity) -> int:
+        return self._severities[severity]
+
     def to_json(self, **facts: Any) -> dict[str, Any]:
         """`facts` are the job's own figures, put beside the findings."""
         return {
             **facts,
-            "totals": dict(sorted(self._totals.items())),
+            "totals": self.totals,
             "severities": {str(severity): self._severities[severity] for severity in Severity},
             "findings": self._listed,
             "is_complete": sum(self._totals.values()) == len(self._listed),

@@ -20,10 +20,10 @@ from service.jobs.job import (
     ShardState,
     Stage,
 )
-from service.jobs.moves import move_job, record_event
+from service.jobs.moves import move_dataset, move_job, record_event
 from service.jobs.tables import datasets, events, jobs, shards
 
-JOB_COLUMNS = [column for column in jobs.c]
+JOB_COLUMNS = list(jobs.c)
 SHARD_COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
 
 
@@ -48,20 +48,32 @@ class JobStore:
         result_id: str | None = None,
         parent_id: str | None = None,
         outcome: dict[str, Any] | None = None,
+        is_planned: bool = False,
     ) -> None:
-        """Add a job with its first shards, and with `result` the row of the dataset that it will make."""
+        """Add a job with its first shards, and with `result` the row of the dataset that it will make.
+
+        A retry names its parent's `result_id` instead: it takes up that dataset. `is_planned`: the shards are
+        there already, so the job runs from the start.
+
+        Raises:
+            IllegalTransition: another retry has taken up the dataset.
+        """
+        state = JobState.RUNNING if is_planned else JobState.QUEUED
         with self.database.writing() as connection:
             if result is not None:
                 self._create_dataset(connection, result, job_id)
                 result_id = result["id"]
+            elif result_id is not None:
+                self._take_up_dataset(connection, result_id, job_id)
             connection.execute(
                 insert(jobs).values(
-                    id=job_id, kind=kind, state=JobState.QUEUED, version=1, spec=spec, dataset_id=dataset_id,
+                    id=job_id, kind=kind, state=state, version=1, spec=spec, dataset_id=dataset_id,
                     result_id=result_id, parent_id=parent_id, outcome=outcome or {}, created_at=database_now(),
+                    started_at=database_now() if is_planned else None,
                 )
             )  # fmt: skip
             connection.execute(insert(shards), [complete_shard_row(row) for row in first_shards])
-            record_event(connection, job_id, "state", state=JobState.QUEUED)
+            record_event(connection, job_id, "state", state=state)
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as connection:
@@ -83,7 +95,9 @@ class JobStore:
     def shards(self, job_id: str) -> list[Shard]:
         """In the order of their frames."""
         query = (
-            select(*SHARD_COLUMNS).where(shards.c.job_id == job_id).order_by(shards.c.position, shards.c.index)
+            select(*SHARD_COLUMNS)
+            .where(shards.c.job_id == job_id)
+            .order_by(shards.c.position, shards.c.index)
         )
         with self.database.reading() as connection:
             return [as_shard(row) for row in connection.execute(query).mappings()]
@@ -132,6 +146,14 @@ class JobStore:
                 connection, job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code=code, error=message
             )
 
+    def _take_up_dataset(self, connection: Connection, dataset_id: str, job_id: str) -> None:
+        if not move_dataset(
+            connection, dataset_id, DatasetState.REJECTED, DatasetState.PENDING, job_id=job_id
+        ):
+            raise IllegalTransition(
+                f"Dataset {dataset_id}", "taken up by another retry", DatasetState.PENDING
+            )
+
     def _create_dataset(self, connection: Connection, row: dict[str, Any], job_id: str) -> None:
         connection.execute(
             insert(datasets).values(
@@ -153,9 +175,7 @@ def complete_shard_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def settle_cancelled(connection: Connection, job_id: str) -> bool:
     """Finish a cancellation once no worker holds a shard any more."""
-    running = select(shards.c.index).where(
-        shards.c.job_id == job_id, shards.c.state == ShardState.RUNNING
-    )
+    running = select(shards.c.index).where(shards.c.job_id == job_id, shards.c.state == ShardState.RUNNING)
     if connection.execute(running.limit(1)).first() is not None:
         return False
     return move_job(connection, job_id, [JobState.CANCELLING], JobState.CANCELLED)

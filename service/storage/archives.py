@@ -18,9 +18,7 @@ class Archive:
 
     def __init__(self, file: BinaryIO) -> None:
         self._zip = _open_zip(file)
-        self._members = {
-            _posix(info.filename): info for info in self._zip.infolist() if not info.is_dir()
-        }
+        self._members = {_posix(info.filename): info for info in self._zip.infolist() if not info.is_dir()}
         _refuse_unusable(self._zip.infolist(), self._members)
 
     @property
@@ -32,7 +30,7 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         """Raises:
-            DatasetRejected: `corrupt-archive`, naming the member.
+        DatasetRejected: `corrupt-archive`, naming the member.
         """
         try:
             return self._zip.read(self._members[name])
@@ -74,7 +72,9 @@ def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
         return zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
         raise DatasetRejected(
-            "corrupt-archive", f"The zip archive cannot be read: {error}.", "It may be cut off; upload it again."
+            "corrupt-archive",
+            f"The zip archive cannot be read: {error}.",
+            "It may be cut off; upload it again.",
         ) from error
 
 
@@ -84,12 +84,16 @@ def _refuse_unusable(infos: list[zipfile.ZipInfo], members: dict[str, zipfile.Zi
         seen: set[str] = set()
         double = next(n for n in (_posix(i.filename) for i in files) if n in seen or seen.add(n))  # type: ignore[func-returns-value]
         raise DatasetRejected(
-            "duplicate-name", f"The archive holds {double!r} twice.", "Which one is meant is unknowable; keep one."
+            "duplicate-name",
+            f"The archive holds {double!r} twice.",
+            "Which one is meant is unknowable; keep one.",
         )
     for info in files:
         if info.flag_bits & 0x1:
             raise DatasetRejected(
-                "encrypted-archive", f"The archive's member {info.filename!r} is encrypted.", "Upload it without a password."
+                "encrypted-archive",
+                f"The archive's member {info.filename!r} is encrypted.",
+                "Upload it without a password.",
             )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DatasetRejected(

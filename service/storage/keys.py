@@ -36,9 +36,9 @@ def plan(job_id: str) -> str:
     return f"jobs/{job_id}/plan.jsonl"
 
 
-def findings(job_id: str) -> str:
-    """What the planning found; the shards' own findings lie in their results."""
-    return f"jobs/{job_id}/plan-findings.jsonl"
+def findings(plan_key: str) -> str:
+    """What the planning found, beside the plan; the shards' own findings lie in their results."""
+    return plan_key.removesuffix("plan.jsonl") + "plan-findings.jsonl"
 
 
 def shard_result(job_id: str, index: int) -> str:

@@ -1,0 +1,48 @@
+"""The catalogue of generators, and the import of checkpoints."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.dependencies import Here
+from service.api.jobs import job_view
+from service.api.views import GeneratorView, JobView, Page
+from service.catalogue import BUNDLED, GeneratorCard
+from service.jobs.submit import GeneratorImportWish, submit_generator_import
+
+router = APIRouter(prefix="/generators", tags=["generators"])
+
+
+class NewGenerator(BaseModel):
+    """A checkpoint of an original repository, uploaded before. Only tensors are read from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload_id: str
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
+    architecture: str
+    direction: str
+    options: dict[str, bool | int | str] = {}
+    card: dict[str, Annotated[str, Field(max_length=1000)]] = {}
+
+
+@router.get("")
+def list_generators(here: Here) -> Page[GeneratorView]:
+    cards = [*BUNDLED, *here.desk.library.imported_generators()]
+    return Page(items=[_view(card) for card in cards], next_cursor=None)
+
+
+@router.get("/{reference}")
+def get_generator(reference: str, here: Here) -> GeneratorView:
+    return _view(here.desk.library.generator(reference))
+
+
+@router.post("", status_code=202)
+def import_generator(wish: NewGenerator, here: Here) -> JobView:
+    """Convert a checkpoint and add it to the catalogue. Answers at once; follow the job."""
+    return job_view(here, submit_generator_import(here.desk, GeneratorImportWish(**wish.model_dump())))
+
+
+def _view(card: GeneratorCard) -> GeneratorView:
+    return GeneratorView(**card.to_json(), reference=card.reference)

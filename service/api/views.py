@@ -1,0 +1,152 @@
+"""What the API answers. The client reads the same types."""
+
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from service.jobs.job import DatasetState, Job, JobKind, JobState, Progress
+from service.jobs.library import Dataset, Upload
+
+Item = TypeVar("Item")
+
+
+class UploadView(BaseModel):
+    id: str
+    filename: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, upload: Upload) -> "UploadView":
+        return cls(
+            id=upload.id,
+            filename=upload.filename,
+            size_bytes=upload.size_bytes,
+            sha256=upload.sha256,
+            created_at=_time(upload.created_at),
+        )
+
+
+class DatasetView(BaseModel):
+    """`counts` has frames, boxes, splits, categories, timeofday and findings once the dataset is ready."""
+
+    id: str
+    name: str
+    state: DatasetState
+    job_id: str
+    source: dict[str, Any]
+    format: str | None
+    categories: list[str]
+    counts: dict[str, Any]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "DatasetView":
+        return cls(
+            id=dataset.id,
+            name=dataset.name,
+            state=dataset.state,
+            job_id=dataset.job_id,
+            source=dataset.source,
+            format=dataset.format,
+            categories=dataset.categories,
+            counts=dataset.counts,
+            created_at=_time(dataset.created_at),
+        )
+
+
+class ProgressView(BaseModel):
+    frames_total: int
+    frames_done: int
+    frames_failed: int
+    images_per_second: float | None
+    seconds_left: float | None
+
+    @classmethod
+    def of(cls, progress: Progress) -> "ProgressView":
+        return cls(**{name: getattr(progress, name) for name in cls.model_fields})
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+
+
+class JobView(BaseModel):
+    """`dataset_id` is what the job works on, `result_id` the dataset that it makes."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    dataset_id: str | None
+    result_id: str | None
+    parent_id: str | None
+    error: JobError | None
+    progress: ProgressView
+    spec: dict[str, Any]
+    outcome: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job, progress: Progress) -> "JobView":
+        error = None if job.error_code is None else JobError(code=job.error_code, message=job.error or "")
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            state=job.state,
+            dataset_id=job.dataset_id,
+            result_id=job.result_id,
+            parent_id=job.parent_id,
+            error=error,
+            progress=ProgressView.of(progress),
+            spec=job.spec,
+            outcome=job.outcome,
+            created_at=_time(job.created_at),
+            started_at=None if job.started_at is None else _time(job.started_at),
+            finished_at=None if job.finished_at is None else _time(job.finished_at),
+        )
+
+
+class DatasetAndJob(BaseModel):
+    dataset: DatasetView
+    job: JobView
+
+
+class GeneratorView(BaseModel):
+    """A generator's card: what it is, where it comes from, under which licence."""
+
+    name: str
+    version: int
+    reference: str
+    title: str
+    direction: str
+    architecture: str
+    paper: str
+    training_data: str
+    licence: str
+    weights_sha256: str | None
+    is_bundled: bool
+    quality: dict[str, Any]
+    config: dict[str, Any]
+
+
+class FrameView(BaseModel):
+    """One line of the manifest, and where its image is to be had."""
+
+    entry: dict[str, Any]
+    image_url: str
+
+
+class Page(BaseModel, Generic[Item]):
+    """`next_cursor` is null on the last page."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,245 @@
+"""The Python client: the same calls as curl makes, with the waiting done.
+
+client = Client("http://127.0.0.1:8000")
+dataset = client.wait_for_dataset(client.create_dataset(client.upload("./bdd100k")))
+job = client.wait(client.translate(dataset.id, "camera-night"))
+client.download(job.result_id, "./night")
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.api.views import DatasetAndJob, DatasetView, GeneratorView, JobView, UploadView
+from service.client.folder import UploadSource, refuse_used, unpack
+from service.errors import NightshiftError
+
+POLL_SECONDS = 0.5
+Advance = Callable[[int], None]
+
+
+class ApiError(NightshiftError):
+    """The server refused; `code` and the message are its own."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+class ServerUnreachable(NightshiftError):
+    code = "server-unreachable"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"No Nightshift server answers at {url}.", "Start one with: nightshift up")
+
+
+class JobFailed(NightshiftError):
+    """A job that was waited for ended without success."""
+
+    def __init__(self, job: JobView) -> None:
+        reason = job.error.message if job.error else f"it was {job.state}"
+        super().__init__(f"Job {job.id} did not succeed: {reason}")
+        self.code = job.error.code if job.error else str(job.state)
+        self.job = job
+
+
+class Client:
+    """One server. Not thread-safe."""
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        # An upload or a zip of a large dataset may pause longer than any fixed limit; connecting may not.
+        timeout = httpx.Timeout(60.0, connect=5.0, read=300.0)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, transport=transport)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def is_ready(self) -> bool:
+        try:
+            return self._http.get("/readyz", timeout=5.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def upload(
+        self, path: str | Path, advance: Advance | None = None, source: UploadSource | None = None
+    ) -> str:
+        """Send a folder or a file. Returns the upload's id."""
+        source = source or UploadSource(Path(path))
+        headers = {"Content-Length": str(source.size_bytes), "Content-Type": "application/zip"}
+        chunks = _counted(source.chunks(), advance)
+        answer = self._call(
+            "PUT", "/v1/uploads", params={"filename": source.filename}, content=chunks, headers=headers
+        )
+        return UploadView.model_validate(answer).id
+
+    def create_dataset(self, upload_id: str, **options: Any) -> DatasetAndJob:
+        """`options`: name, select, category_map, ignore_unknown, exclude_suspects, strict, licence."""
+        body = {"upload_id": upload_id, **options}
+        return DatasetAndJob.model_validate(self._call("POST", "/v1/datasets", json=body))
+
+    def dataset(self, dataset_id: str) -> DatasetView:
+        return DatasetView.model_validate(self._call("GET", f"/v1/datasets/{dataset_id}"))
+
+    def datasets(self) -> Iterator[DatasetView]:
+        return (DatasetView.model_validate(item) for item in self._pages("/v1/datasets"))
+
+    def report(self, dataset_id: str) -> dict[str, Any]:
+        report: dict[str, Any] = self._call("GET", f"/v1/datasets/{dataset_id}/report")
+        return report
+
+    def job_report(self, job_id: str) -> dict[str, Any]:
+        report: dict[str, Any] = self._call("GET", f"/v1/jobs/{job_id}/report")
+        return report
+
+    def wait_for_dataset(
+        self, made: DatasetAndJob, seen: Callable[[JobView], None] | None = None
+    ) -> DatasetView:
+        """Raises:
+        JobFailed: the dataset was rejected; its report says why.
+        """
+        self.wait(made.job, seen)
+        return self.dataset(made.dataset.id)
+
+    def translate(self, dataset_id: str, generator: str, **options: Any) -> JobView:
+        """`options`: name, select, preview, seed, strength, jpeg_quality, batch_size, error_budget."""
+        body = {"dataset_id": dataset_id, "generator": generator, **options}
+        return JobView.model_validate(self._call("POST", "/v1/translations", json=body))
+
+    def job(self, job_id: str) -> JobView:
+        return JobView.model_validate(self._call("GET", f"/v1/jobs/{job_id}"))
+
+    def jobs(self) -> Iterator[JobView]:
+        return (JobView.model_validate(item) for item in self._pages("/v1/jobs"))
+
+    def cancel(self, job_id: str) -> JobView:
+        return JobView.model_validate(self._call("POST", f"/v1/jobs/{job_id}/cancel"))
+
+    def retry(self, job_id: str) -> JobView:
+        return JobView.model_validate(self._call("POST", f"/v1/jobs/{job_id}/retry"))
+
+    def follow(self, job_id: str) -> Iterator[JobView]:
+        """The job each time it has changed, until it has ended."""
+        etag = ""
+        while True:
+            response = self._send("GET", f"/v1/jobs/{job_id}", headers={"If-None-Match": etag})
+            if response.status_code != 304:
+                etag = response.headers["ETag"]
+                job = JobView.model_validate(response.json())
+                yield job
+                if job.finished_at is not None:
+                    return
+            time.sleep(POLL_SECONDS)
+
+    def wait(self, job: JobView, seen: Callable[[JobView], None] | None = None) -> JobView:
+        """Raises:
+        JobFailed: it ended without success.
+        """
+        for job in self.follow(job.id):  # noqa: B020, PLR1704 - each round knows the job better
+            if seen is not None:
+                seen(job)
+        if job.state != "succeeded":
+            raise JobFailed(job)
+        return job
+
+    def contact_sheet(self, job_id: str, path: str | Path) -> Path:
+        """Save a translation's pairs of source and result as one JPEG."""
+        response = self._send("GET", f"/v1/jobs/{job_id}/contact-sheet")
+        Path(path).write_bytes(response.content)
+        return Path(path)
+
+    def download(
+        self, dataset_id: str, folder: str | Path, form: str = "yolo", advance: Advance | None = None
+    ) -> Path:
+        """Fetch a dataset and unpack it into a folder that must be empty or not yet there."""
+        target = Path(folder)
+        refuse_used(target)
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".nightshift-", suffix=".zip") as archive:
+            for chunk in self.archive(dataset_id, form):
+                archive.write(chunk)
+                if advance is not None:
+                    advance(len(chunk))
+            archive.flush()
+            unpack(Path(archive.name), target)
+        return target
+
+    def archive(self, dataset_id: str, form: str = "yolo") -> Iterator[bytes]:
+        """The dataset's zip, in pieces as they come."""
+        try:
+            with self._http.stream(
+                "GET", f"/v1/datasets/{dataset_id}/archive", params={"format": form}
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise _api_error(response)
+                yield from response.iter_bytes(1 << 20)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def generators(self) -> list[GeneratorView]:
+        return [GeneratorView.model_validate(item) for item in self._pages("/v1/generators")]
+
+    def import_generator(
+        self, upload_id: str, name: str, architecture: str, direction: str, **more: Any
+    ) -> JobView:
+        """`more`: options (such as align_corners), card (title, paper, training_data, licence)."""
+        body = {
+            "upload_id": upload_id,
+            "name": name,
+            "architecture": architecture,
+            "direction": direction,
+            **more,
+        }
+        return JobView.model_validate(self._call("POST", "/v1/generators", json=body))
+
+    def _pages(self, path: str) -> Iterator[Any]:
+        cursor: str | None = None
+        while True:
+            page = self._call("GET", path, params={"cursor": cursor} if cursor else {})
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        return self._send(method, path, **options).json()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise _api_error(response)
+        return response
+
+    def _unreachable(self, error: httpx.TransportError) -> NightshiftError:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return ServerUnreachable(self.url)
+        return ApiError(0, "connection-lost", f"The connection to {self.url} broke off ({error}). Try again.")
+
+
+def _api_error(response: httpx.Response) -> ApiError:
+    try:
+        problem = response.json()
+        return ApiError(response.status_code, problem["code"], problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ApiError(response.status_code, "http-error", f"The server answered {response.status_code}.")
+
+
+def _counted(chunks: Iterator[bytes], advance: Advance | None) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        if advance is not None:
+            advance(len(chunk))

@@ -1,0 +1,75 @@
+"""Progress bars on stderr, so that stdout stays for results."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from service.api.views import JobView
+
+STAGES = {"queued": "waiting for a worker", "running": "working", "publishing": "publishing"}
+
+
+@contextmanager
+def transfer(console: Console, title: str, size_bytes: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar of bytes; call what it yields with the size of each block."""
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=size_bytes)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def job_bar(console: Console, title: str) -> Iterator[Callable[[JobView], None]]:
+    """A bar of frames with images/s and the time left."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[facts]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None, facts="")
+
+        def show(job: JobView) -> None:
+            seen = job.progress
+            progress.update(
+                task,
+                total=seen.frames_total or None,
+                completed=seen.frames_done + seen.frames_failed,
+                facts=facts(job),
+            )
+
+        yield show
+
+
+def facts(job: JobView) -> str:
+    seen = job.progress
+    parts = [STAGES.get(job.state, str(job.state))]
+    if seen.images_per_second is not None:
+        parts.append(f"{seen.images_per_second:.1f} images/s")
+    if seen.seconds_left is not None and job.state == "running":
+        parts.append(f"{duration(seen.seconds_left)} left")
+    if seen.frames_failed:
+        parts.append(f"{seen.frames_failed} left out")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

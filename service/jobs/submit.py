@@ -1,0 +1,183 @@
+"""What a user can ask for: each function checks the wish, writes the job, then rings the doorbell."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from service.catalogue import check_import
+from service.datasets.plan import Options
+from service.datasets.selection import Selection
+from service.errors import IllegalTransition
+from service.jobs.job import Job, JobKind, JobState, Shard, ShardState, Stage
+from service.jobs.leases import LeaseStore
+from service.jobs.library import Library
+from service.jobs.queue import Queue, ring
+from service.jobs.store import JobStore, new_id
+from service.storage import keys
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where wishes are handed in: the stores that a submission touches."""
+
+    jobs: JobStore
+    library: Library
+    leases: LeaseStore
+    queue: Queue
+
+
+@dataclass(frozen=True, slots=True)
+class IngestWish:
+    upload_id: str
+    name: str = ""
+    options: Options = field(default_factory=Options)
+    exclude_suspects: bool = False
+    strict: bool = False
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationWish:
+    """`preview`: only so many frames, shown as a contact sheet, no dataset. `batch_size` 0: chosen by the machine."""
+
+    dataset_id: str
+    generator: str
+    name: str = ""
+    selection: Selection = field(default_factory=Selection)
+    preview: int = 0
+    seed: int = 0
+    strength: float = 1.0
+    jpeg_quality: int = 95
+    batch_size: int = 0
+    error_budget: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorImportWish:
+    """`options`: what the tensors do not show, such as `align_corners` of an EnlightenGAN. `card`: what the
+    operator says of the checkpoint (title, paper, training_data, licence)."""
+
+    upload_id: str
+    name: str
+    architecture: str
+    direction: str
+    options: dict[str, bool | int | str]
+    card: dict[str, str]
+
+
+def submit_ingest(desk: Desk, wish: IngestWish) -> Job:
+    upload = desk.library.upload(wish.upload_id)
+    name = wish.name or upload.filename.removesuffix(".zip")
+    source = {"upload_id": upload.id, "filename": upload.filename, "sha256": upload.sha256}
+    spec = {
+        "upload_id": upload.id,
+        "options": wish.options.to_json(),
+        "exclude_suspects": wish.exclude_suspects,
+        "strict": wish.strict,
+        "licence": wish.licence,
+        "source": source,
+    }
+    dataset = {"id": new_id("ds"), "name": name, "source": source, "format": None}
+    return _submit(desk, JobKind.INGEST, spec, result=dataset)
+
+
+def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
+    dataset = desk.library.ready_dataset(wish.dataset_id)
+    card = desk.library.generator(wish.generator)
+    spec = {
+        "generator": card.to_json(),
+        "selection": wish.selection.to_json(),
+        "preview": wish.preview,
+        "seed": wish.seed,
+        "strength": wish.strength,
+        "jpeg_quality": wish.jpeg_quality,
+        "batch_size": wish.batch_size,
+        "error_budget": 1.0 if wish.preview else wish.error_budget,
+        "categories": dataset.categories,
+        "format": dataset.format,
+    }
+    if wish.preview:
+        return _submit(desk, JobKind.TRANSLATION, spec, dataset_id=dataset.id)
+    result = {
+        "id": new_id("ds"),
+        "name": wish.name or f"{dataset.name} {card.name}",
+        "source": {"dataset_id": dataset.id, "generator": card.reference},
+        "format": dataset.format,
+    }
+    return _submit(desk, JobKind.TRANSLATION, spec, dataset_id=dataset.id, result=result)
+
+
+def submit_generator_import(desk: Desk, wish: GeneratorImportWish) -> Job:
+    check_import(wish.name, wish.architecture, wish.direction)
+    upload = desk.library.upload(wish.upload_id)
+    version = desk.library.next_generator_version(wish.name)
+    spec = {**asdict(wish), "filename": upload.filename, "version": version}
+    return _submit(desk, JobKind.GENERATOR_IMPORT, spec, first_stage=Stage.PUBLISH)
+
+
+def retry(desk: Desk, job_id: str) -> Job:
+    """A new job for one that failed or was cancelled; the shards it finished without a fault are taken over."""
+    old = desk.jobs.job(job_id)
+    if old.state not in (JobState.FAILED, JobState.CANCELLED):
+        raise IllegalTransition(f"Job {job_id}", old.state, "retried (only a failed or cancelled job can be)")
+    shards = [shard for shard in desk.jobs.shards(old.id) if shard.stage is not Stage.PUBLISH]
+    is_planned = any(shard.stage is Stage.PLAN and shard.state is ShardState.DONE for shard in shards)
+    new = new_id("job")
+    live = [shard for shard in shards if shard.state is not ShardState.SPLIT] if is_planned else []
+    rows = [_taken_over(shard, new) for shard in live] or [_first_shard(new, _first_stage(old.kind))]
+    desk.jobs.create(
+        old.kind, old.spec, rows, job_id=new, dataset_id=old.dataset_id, result_id=old.result_id,
+        parent_id=old.id, outcome=old.outcome if is_planned else {}, is_planned=is_planned,
+    )  # fmt: skip
+    return _ring(desk, new)
+
+
+def _submit(
+    desk: Desk,
+    kind: JobKind,
+    spec: dict[str, Any],
+    *,
+    dataset_id: str | None = None,
+    result: dict[str, Any] | None = None,
+    first_stage: Stage = Stage.PLAN,
+) -> Job:
+    job_id = new_id("job")
+    desk.jobs.create(
+        kind, spec, [_first_shard(job_id, first_stage)], job_id=job_id, dataset_id=dataset_id, result=result
+    )
+    return _ring(desk, job_id)
+
+
+def _ring(desk: Desk, job_id: str) -> Job:
+    ring(desk.queue, desk.leases)
+    return desk.jobs.job(job_id)
+
+
+def _first_stage(kind: JobKind) -> Stage:
+    return Stage.PUBLISH if kind is JobKind.GENERATOR_IMPORT else Stage.PLAN
+
+
+def _first_shard(job_id: str, stage: Stage) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "index": 0,
+        "stage": stage,
+        "plan_key": keys.plan(job_id),
+        "result_key": keys.shard_result(job_id, 0),
+    }
+
+
+def _taken_over(shard: Shard, job_id: str) -> dict[str, Any]:
+    """A finished shard keeps its result; any other starts anew, on the same range of the same plan."""
+    is_kept = shard.state is ShardState.DONE and shard.frames_failed == 0
+    fresh = replace(
+        shard,
+        job_id=job_id,
+        state=ShardState.DONE if is_kept else ShardState.PENDING,
+        result_key=shard.result_key if is_kept else keys.shard_result(job_id, shard.index),
+        fence=0,
+        attempts=0,
+        strikes=0,
+        frames_done=shard.frames_done if is_kept else 0,
+        frames_failed=0,
+    )
+    return {name: getattr(fresh, name) for name in Shard.__dataclass_fields__}

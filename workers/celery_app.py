@@ -1,0 +1,76 @@
+"""The Celery worker: `celery --app workers.celery_app worker --pool solo`.
+
+Pool solo on purpose: the process that Celery starts is the parent of one child that does the work, so a
+second layer of processes would only hide how that child ended.
+"""
+
+import os
+import signal
+import socket
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
+
+from service.jobs.database import Database
+from service.jobs.leases import LeaseStore
+from service.jobs.library import Library
+from service.jobs.queue import RUN_SHARD, CeleryQueue, make_celery
+from service.jobs.store import JobStore
+from service.logs import set_up_logs
+from service.settings import Settings
+from service.storage.object_store import open_store
+from workers.shard_runner import ShardRunner
+
+settings = Settings()
+app = make_celery(settings)
+_runner: ShardRunner | None = None
+
+
+@app.task(name=RUN_SHARD)  # type: ignore[untyped-decorator]
+def run_shard(job_id: str, index: int) -> None:
+    runner().run(job_id, index)
+
+
+def runner() -> ShardRunner:
+    global _runner  # noqa: PLW0603 - one worker process, one child
+    if _runner is None:
+        database = Database(settings.database)
+        database.migrate()
+        _runner = ShardRunner(
+            settings,
+            JobStore(database),
+            LeaseStore(database, settings.lease_seconds, settings.shard_attempts),
+            Library(database),
+            open_store(settings),
+            CeleryQueue(settings),
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+        )
+    return _runner
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logs(**_: Any) -> None:
+    set_up_logs(settings.log_level)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _start_child(**_: Any) -> None:
+    runner().start()
+    # Celery's own handlers wait for the task to end; ours first asks it to give its shard back.
+    signal.signal(signal.SIGTERM, _stop_softly(signal.getsignal(signal.SIGTERM)))
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _end_child(**_: Any) -> None:
+    if _runner is not None:
+        _runner.close()
+
+
+def _stop_softly(following: Any) -> Any:
+    def handle(number: int, frame: Any) -> None:
+        runner().stop()
+        if callable(following):
+            following(number, frame)
+
+    return handle

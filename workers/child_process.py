@@ -1,0 +1,77 @@
+"""The parent's handle on its child: started early, spoken to in JSON lines, killed without regret."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class ChildDied(Exception):
+    """The child ended without an answer. We waited for it, so the status is evidence, not a guess."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"ended by signal {-status}" if status < 0 else f"ended with status {status}")
+        self.status = status
+
+
+class ChildProcess:
+    """One `workers.child`, in a process group of its own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "workers.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self._process.stdout is not None  # noqa: S101 - we asked for a pipe
+        assert self._process.stdin is not None  # noqa: S101
+        self._answers = self._process.stdout
+        self._tasks = self._process.stdin
+        self._partial = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._answers, selectors.EVENT_READ)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, task: dict[str, Any]) -> None:
+        try:
+            self._tasks.write(json.dumps(task).encode() + b"\n")
+            self._tasks.flush()
+        except BrokenPipeError:
+            raise ChildDied(self._process.wait()) from None
+
+    def messages(self, timeout_seconds: float) -> Iterator[dict[str, Any]]:
+        """What the child has said; waits at most so long for the first word.
+
+        Raises:
+            ChildDied: after everything it said before was handed out.
+        """
+        if not self._selector.select(timeout_seconds):
+            return
+        chunk = os.read(self._answers.fileno(), 1 << 16)
+        *lines, self._partial = (self._partial + chunk).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+        if not chunk:
+            raise ChildDied(self._process.wait())
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._selector.close()
+        self._answers.close()
+        try:
+            self._tasks.close()
+        except BrokenPipeError:
+            log.debug("the child had left a task unread", pid=self.pid)

@@ -1,0 +1,25 @@
+"""Which function runs which stage of which job: the whole of data's way, in one table."""
+
+from service.jobs.job import JobKind, Stage
+from workers.context import Bench, Outcome, ShardTask, StageFunction
+from workers.stages.assemble import assemble_dataset
+from workers.stages.import_generator import import_generator
+from workers.stages.ingest import ingest_frames, plan_ingest
+from workers.stages.preview import assemble_preview
+from workers.stages.translate import plan_translation, translate_frames
+
+STAGES: dict[tuple[JobKind, Stage], StageFunction] = {
+    (JobKind.INGEST, Stage.PLAN): plan_ingest,
+    (JobKind.INGEST, Stage.WORK): ingest_frames,
+    (JobKind.INGEST, Stage.PUBLISH): assemble_dataset,
+    (JobKind.TRANSLATION, Stage.PLAN): plan_translation,
+    (JobKind.TRANSLATION, Stage.WORK): translate_frames,
+    (JobKind.TRANSLATION, Stage.PUBLISH): assemble_dataset,
+    (JobKind.GENERATOR_IMPORT, Stage.PUBLISH): import_generator,
+}
+
+
+def run_stage(task: ShardTask, bench: Bench) -> Outcome:
+    if task.stage is Stage.PUBLISH and task.spec.get("preview"):
+        return assemble_preview(task, bench)
+    return STAGES[task.kind, task.stage](task, bench)

@@ -1,0 +1,174 @@
+"""The finished shards become a dataset: counts, card, report, and last of all the manifest."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import chain
+from typing import Any
+
+from service.datasets.dataset import Finding, Severity
+from service.datasets.manifest import ManifestEntry
+from service.datasets.yolo import write_data_yaml
+from service.errors import DatasetRejected
+from service.jobs.job import JobKind
+from service.jobs.report import Report
+from service.storage import keys
+from service.storage.object_store import ObjectStore
+from workers.artifacts import read_results, source_image, write_json
+from workers.contact_sheet import contact_sheet
+from workers.context import Bench, Outcome, ShardTask
+
+SHEET_PAIRS = 6
+BDD100K_LICENCE = "BDD100K data: education, research and not-for-profit use; commercial use only for members of its Commons."
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a dataset holds, by the words that people filter by."""
+
+    frames: int = 0
+    boxes: int = 0
+    ignored_boxes: int = 0
+    unlabelled: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    categories: Counter[str] = field(default_factory=Counter)
+    timeofday: Counter[str] = field(default_factory=Counter)
+
+    def add(self, entry: ManifestEntry) -> None:
+        frame = entry.frame
+        objects = [box for box in frame.boxes if not box.is_ignored]
+        self.frames += 1
+        self.boxes += len(objects)
+        self.ignored_boxes += len(frame.boxes) - len(objects)
+        self.unlabelled += not frame.boxes
+        self.splits[str(frame.split)] += 1
+        self.categories.update(box.category for box in objects)
+        self.timeofday[frame.timeofday or "untagged"] += 1
+
+    def to_json(self) -> dict[str, Any]:
+        tables = {
+            name: dict(sorted(getattr(self, name).items())) for name in ("splits", "categories", "timeofday")
+        }
+        numbers = {name: getattr(self, name) for name in ("frames", "boxes", "ignored_boxes", "unlabelled")}
+        return {**numbers, **tables}
+
+
+def assemble_dataset(task: ShardTask, bench: Bench) -> Outcome:
+    """Raises:
+    DatasetRejected: no frame is left, or `strict` was asked for and something was found.
+    """
+    store, dataset_id = bench.store, str(task.result_id)
+    report, counts = _tally(task, store)
+    rejected = report.count(Severity.ERROR)
+    facts = {"kind": str(task.kind), "counts": counts.to_json()}
+    write_json(store, keys.report(task.job_id), report.to_json(**facts))
+    _refuse(task, counts, rejected)
+    categories: list[str] = task.job_outcome.get("categories") or task.spec["categories"]
+    store.write(keys.data_yaml(dataset_id), write_data_yaml(categories, sorted(counts.splits)).encode())
+    if task.kind is JobKind.TRANSLATION:
+        _write_contact_sheet(task, store, counts.frames)
+    card = _card(task, store, counts, report)
+    write_json(store, keys.card(dataset_id), card)
+    _write_manifest(task, store)  # the commit: without it the dataset does not exist
+    row = {
+        "categories": categories,
+        "counts": {**counts.to_json(), "findings": report.totals},
+        "format": task.job_outcome.get("format") or task.spec.get("format"),
+    }
+    return Outcome(dataset=row, facts={"findings": report.totals})
+
+
+def _tally(task: ShardTask, store: ObjectStore) -> tuple[Report, Counts]:
+    report, counts = Report(), Counts()
+    for item in chain(_plan_findings(task, store), _items(task, store)):
+        if isinstance(item, Finding):
+            report.add(item)
+        else:
+            counts.add(item)
+    return report, counts
+
+
+def _plan_findings(task: ShardTask, store: ObjectStore) -> Iterable[ManifestEntry | Finding]:
+    key = keys.findings(task.plan_key)
+    return read_results(store, key) if task.kind is JobKind.INGEST and store.exists(key) else ()
+
+
+def _items(task: ShardTask, store: ObjectStore) -> Iterator[ManifestEntry | Finding]:
+    for part in task.parts:
+        yield from read_results(store, part)
+
+
+def _entries(task: ShardTask, store: ObjectStore) -> Iterator[ManifestEntry]:
+    return (item for item in _items(task, store) if isinstance(item, ManifestEntry))
+
+
+def _refuse(task: ShardTask, counts: Counts, rejected: int) -> None:
+    if counts.frames == 0:
+        raise DatasetRejected(
+            "empty-dataset",
+            "No frame could be used.",
+            "The report says why for each; mend them and try again.",
+        )
+    if task.spec.get("strict") and rejected:
+        raise DatasetRejected(
+            "strict",
+            f"{rejected} findings in a dataset that was to be taken strictly.",
+            "The report lists them.",
+        )
+
+
+def _write_manifest(task: ShardTask, store: ObjectStore) -> None:
+    with store.writing(keys.manifest(str(task.result_id))) as file:
+        for entry in _entries(task, store):
+            file.write(entry.to_line().encode() + b"\n")
+
+
+def _write_contact_sheet(task: ShardTask, store: ObjectStore, frames: int) -> None:
+    wanted = {number * frames // SHEET_PAIRS for number in range(SHEET_PAIRS)}
+    pairs = [
+        (
+            entry.frame.name,
+            source_image(store, str(task.dataset_id), entry.frame),
+            store.read(keys.dataset(str(task.result_id), entry.image)),
+        )
+        for number, entry in enumerate(_entries(task, store))
+        if number in wanted
+    ]
+    store.write(keys.contact_sheet(task.job_id), contact_sheet(pairs))
+
+
+def _card(task: ShardTask, store: ObjectStore, counts: Counts, report: Report) -> dict[str, Any]:
+    """Where the dataset comes from, under which licence, how it was made and what was left out."""
+    common = {
+        "made_by": f"nightshift {version('nightshift')}",
+        "counts": counts.to_json(),
+        "findings": report.totals,
+    }
+    if task.kind is JobKind.INGEST:
+        form = task.job_outcome["format"]
+        licence = task.spec["licence"] or (BDD100K_LICENCE if form.startswith("bdd100k") else "not stated")
+        options = {name: task.spec[name] for name in ("options", "exclude_suspects", "strict")}
+        return {
+            **common,
+            "source": task.spec["source"],
+            "format": form,
+            "licence": licence,
+            "options": options,
+        }
+    recipe = ("seed", "strength", "jpeg_quality", "selection")
+    parent = _read_card(store, str(task.dataset_id))
+    return {
+        **common,
+        "source": {"dataset": task.dataset_id, "card": parent},
+        "licence": parent.get("licence", "not stated"),
+        "generator": task.spec["generator"],
+        "recipe": {name: task.spec[name] for name in recipe},
+        "machine": task.job_outcome.get("machine", {}),
+    }
+
+
+def _read_card(store: ObjectStore, dataset_id: str) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(store.read(keys.card(dataset_id)))
+    return card

@@ -1,0 +1,38 @@
+"""A checkpoint of an original repository becomes a generator of the catalogue: tensors only, safetensors inside."""
+
+import hashlib
+
+from models.registry import ARCHITECTURES
+from models.weights import convert_checkpoint, save_weights
+from service.catalogue import GeneratorCard
+from service.storage import keys
+from workers.artifacts import write_json
+from workers.context import Bench, Outcome, ShardTask
+
+
+def import_generator(task: ShardTask, bench: Bench) -> Outcome:
+    """Raises:
+    CheckpointRejected: naming what the file is, or which tensors do not fit.
+    """
+    spec = task.spec
+    checkpoint = bench.store.read(keys.upload(spec["upload_id"]))
+    converted = convert_checkpoint(checkpoint, spec["architecture"], spec["options"])
+    weights = save_weights(converted)
+    architecture = ARCHITECTURES[spec["architecture"]]
+    said = spec["card"]
+    card = GeneratorCard(
+        name=spec["name"],
+        version=spec["version"],
+        title=said.get("title") or f"{architecture.title}, imported from {spec['filename']}",
+        direction=spec["direction"],
+        architecture=spec["architecture"],
+        paper=said.get("paper") or architecture.paper,
+        training_data=said.get("training_data") or "not stated",
+        licence=said.get("licence") or "not stated",
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        is_bundled=False,
+        config=dict(converted.config),
+    )
+    bench.store.write(keys.generator_weights(card.name, card.version), weights)
+    write_json(bench.store, keys.generator_card(card.name, card.version), card.to_json())
+    return Outcome(generator=card.to_json(), facts={"generator": card.reference})

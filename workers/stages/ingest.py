@@ -1,0 +1,197 @@
+"""An upload becomes a dataset: labels are read and matched to images, then every image is checked and stored."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
+from service.datasets.formats import build_frame, plan_dataset
+from service.datasets.joining import Plan
+from service.datasets.manifest import ManifestEntry
+from service.datasets.plan import Format, Options, PlannedFrame
+from service.errors import DatasetRejected
+from service.jobs.report import Report
+from service.storage import keys
+from service.storage.archives import Archive, open_archive
+from workers.artifacts import (
+    FrameResult,
+    result_prefix,
+    write_findings,
+    write_frame,
+    write_json,
+    write_results,
+)
+from workers.context import Bench, Outcome, PlanCutter, ShardTask
+from workers.daylight import looks_like_night
+from workers.images import ImageRejected, PlainImage, make_plain
+from workers.progress import in_order
+
+SAMPLE_FRAMES = 8
+THREADS = os.cpu_count() or 1
+# The audit names a frame only when the pixels leave little doubt; see workers.daylight for what that is worth.
+SURELY_NIGHT = 0.9
+SURELY_DAY = 0.1
+
+
+def plan_ingest(task: ShardTask, bench: Bench) -> Outcome:
+    """Read the labels, match them to images, and cut the frames into shards of measured size."""
+    options = Options.from_json(task.spec["options"])
+    findings: list[Finding] = []
+    try:
+        with open_archive(bench.store, keys.upload(task.spec["upload_id"])) as archive:
+            plan = plan_dataset(archive.names, archive.open, options)
+            cutter = _write_plan(task, bench, plan, findings)
+            _refuse_empty(cutter, options)
+            categories = list(plan.categories)
+            seconds = _seconds_per_frame(archive, task, bench)
+    except DatasetRejected as error:
+        _write_rejection(task, bench, findings, error)
+        raise
+    write_findings(bench.store, keys.findings(task.plan_key), findings)
+    facts = {"format": str(plan.format), "categories": categories, "frames_total": len(cutter)}
+    parts = cutter.cut(round(bench.settings.shard_seconds / seconds))
+    return Outcome(parts=parts, facts=facts)
+
+
+def ingest_frames(task: ShardTask, bench: Bench) -> Outcome:
+    """Check, convert and store the images of one shard, with their labels."""
+    lines = task.lines(bench.store)
+    results: list[FrameResult] = []
+    with open_archive(bench.store, keys.upload(task.spec["upload_id"])) as archive:
+        ingest = _FrameIngest(archive, task, bench)
+        with ThreadPoolExecutor(THREADS) as pool:
+            failed = 0
+            for result in in_order(pool, ingest, lines, ahead=2 * THREADS):
+                results.append(result)
+                failed += not result.is_done
+                reading = min(len(lines), len(results) + 2 * THREADS + 1)
+                bench.reporter.progress(len(results) - failed, failed, reading)
+    write_results(bench.store, task.result_key, results)
+    return Outcome(frames_done=len(results) - failed, frames_failed=failed)
+
+
+class _FrameIngest:
+    """One line of the plan in, one stored frame out."""
+
+    def __init__(self, archive: Archive, task: ShardTask, bench: Bench) -> None:
+        self._archive = archive
+        self._store = bench.store
+        self._prefix = result_prefix(task)
+        self._options = Options.from_json(task.spec["options"])
+        self._format = Format(task.job_outcome["format"])
+        self._categories: list[str] = task.job_outcome["categories"]
+        self._excludes_suspects = bool(task.spec["exclude_suspects"])
+
+    def __call__(self, line: bytes) -> FrameResult:
+        planned = PlannedFrame.from_json(json.loads(line))
+        try:
+            plain = make_plain(self._archive.read(planned.image))
+        except ImageRejected as error:
+            finding = Finding(error.code, Severity.ERROR, planned.image, error.message, error.cure)
+            return FrameResult(None, (finding,))
+        except DatasetRejected as error:  # a damaged member costs its own frame, not the dataset
+            finding = Finding(error.code, Severity.ERROR, planned.image, error.message, error.cure)
+            return FrameResult(None, (finding,))
+        frame, findings = self._frame(planned, plain)
+        audit = _audit(frame, plain, planned.image, self._excludes_suspects)
+        if audit is not None and self._excludes_suspects:
+            return FrameResult(None, (*findings, audit))
+        image = write_frame(self._store, self._prefix, frame, plain.suffix, plain.data, self._categories)
+        entry = ManifestEntry(frame=frame, image=image, sha256=hashlib.sha256(plain.data).hexdigest())
+        return FrameResult(entry, (*findings, audit) if audit is not None else findings)
+
+    def _frame(self, planned: PlannedFrame, plain: PlainImage) -> tuple[Frame, tuple[Finding, ...]]:
+        text = (
+            None
+            if planned.label is None
+            else self._archive.read(planned.label).decode("utf-8-sig", "replace")
+        )
+        frame, findings = build_frame(
+            planned,
+            self._format,
+            self._categories,
+            self._options,
+            width_px=plain.width_px,
+            height_px=plain.height_px,
+            label_text=text,
+        )
+        notes = (Finding(code, Severity.NOTE, planned.image, message) for code, message in plain.notes)
+        return frame, (*findings, *notes)
+
+
+def _audit(frame: Frame, plain: PlainImage, path: str, is_excluded: bool) -> Finding | None:
+    """Whether the tag says day and the pixels say night, or the reverse."""
+    if frame.timeofday not in (TimeOfDay.DAYTIME, TimeOfDay.NIGHT):
+        return None
+    score = looks_like_night(plain.small)
+    says_day = frame.timeofday == TimeOfDay.DAYTIME
+    if (says_day and score < SURELY_NIGHT) or (not says_day and score > SURELY_DAY):
+        return None
+    return Finding(
+        code="not-daytime" if says_day else "not-night",
+        severity=Severity.ERROR if is_excluded else Severity.WARNING,
+        path=path,
+        message=f"The frame is tagged {frame.timeofday} but looks like {'night' if says_day else 'day'} ({score:.2f}).",
+        cure="It was left out, as asked."
+        if is_excluded
+        else "Look at it; exclude such frames with --exclude-suspects.",
+    )
+
+
+def _write_plan(task: ShardTask, bench: Bench, plan: Plan, findings: list[Finding]) -> PlanCutter:
+    cutter = PlanCutter()
+    with bench.store.writing(task.plan_key) as file:
+        for item in plan.frames():
+            if isinstance(item, Finding):
+                findings.append(item)
+            else:
+                file.write(cutter.add(_plan_line(item.to_json())))
+    return cutter
+
+
+def _plan_line(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _refuse_empty(cutter: PlanCutter, options: Options) -> None:
+    if len(cutter) == 0:
+        wanted = options.selection.to_json()
+        raise DatasetRejected(
+            "empty-dataset",
+            f"No frame is left after selecting {wanted}." if wanted else "The upload holds no frame.",
+            "Read the report, and widen the selection." if wanted else "Upload images with their labels.",
+        )
+
+
+def _write_rejection(task: ShardTask, bench: Bench, findings: list[Finding], error: DatasetRejected) -> None:
+    report = Report()
+    report.add(
+        Finding(error.code, Severity.ERROR, task.spec["source"]["filename"], error.message, error.cure)
+    )
+    for finding in findings:
+        report.add(finding)
+    write_json(bench.store, keys.report(task.job_id), report.to_json(kind=str(task.kind), is_rejected=True))
+
+
+def _seconds_per_frame(archive: Archive, task: ShardTask, bench: Bench) -> float:
+    """Measured on the first frames. Only the decoding counts: it is what most of the time goes into."""
+    started = time.perf_counter()
+    count = 0
+    for line in _first_lines(task, bench):
+        planned = PlannedFrame.from_json(json.loads(line))
+        with suppress(ImageRejected, DatasetRejected):  # the shard will report it
+            make_plain(archive.read(planned.image))
+        count += 1
+    return max(1e-4, (time.perf_counter() - started) / max(1, count) / THREADS)
+
+
+def _first_lines(task: ShardTask, bench: Bench) -> Iterator[bytes]:
+    for number, line in enumerate(bench.store.lines(task.plan_key)):
+        if number == SAMPLE_FRAMES:
+            return
+        yield line

@@ -1,0 +1,204 @@
+"""Day to night or back: frames are chosen and cut into shards, then every shard is translated.
+
+Reading and decoding, translating, encoding and writing overlap: the generator waits for nobody.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from models.batches import group_by_size
+from models.generators.interface import Scene, SceneObject
+from models.inference import Translator
+from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
+from service.datasets.manifest import ManifestEntry, SourceFrame
+from service.datasets.selection import Selection
+from service.errors import InvalidRequest, ObjectNotFound
+from service.storage import keys
+from workers.artifacts import FrameResult, read_manifest, result_prefix, write_frame, write_results
+from workers.context import Bench, Outcome, PlanCutter, ShardTask
+from workers.images import Pixels, decode, encode_jpeg
+from workers.progress import in_order
+from workers.resident_generator import resident_translator
+
+# One thread decodes faster than most generators translate; more only matter when nothing else is to do.
+READERS = WRITERS = max(2, (os.cpu_count() or 2) // 2)
+WARM_UP_IS_ENOUGH_SECONDS = 3.0
+SAMPLE_FRAMES = 4
+TIMEOFDAY_AFTER = {"day2night": TimeOfDay.NIGHT, "night2day": TimeOfDay.DAYTIME}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFrame:
+    """A frame of the plan with its pixels, or the finding that says why it has none."""
+
+    number: int
+    entry: ManifestEntry
+    pixels: Pixels | None
+    finding: Finding | None = None
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return () if self.pixels is None else self.pixels.shape
+
+
+def plan_translation(task: ShardTask, bench: Bench) -> Outcome:
+    """Choose the frames, measure the generator on some of them, cut shards of the wanted duration."""
+    selection = Selection.from_json(task.spec["selection"])
+    entries = _selected(task, bench, selection)
+    if not entries:
+        raise InvalidRequest(
+            f"No frame of dataset {task.dataset_id} fits the selection {selection.to_json()}.",
+            "Widen it; the dataset's counts show what there is.",
+        )
+    cutter = PlanCutter()
+    with bench.store.writing(task.plan_key) as file:
+        for line in entries:
+            file.write(cutter.add(line))
+    run = _Translation(task, bench)
+    seconds = run.seconds_per_frame(entries[:SAMPLE_FRAMES])
+    facts = {
+        "frames_total": len(cutter),
+        "measured_seconds_per_image": round(seconds, 4),
+        "machine": run.translator.describe(),
+    }
+    return Outcome(parts=cutter.cut(round(bench.settings.shard_seconds / seconds)), facts=facts)
+
+
+def translate_frames(task: ShardTask, bench: Bench) -> Outcome:
+    """Translate one shard; the same shard writes the same bytes to the same keys each time."""
+    lines = task.lines(bench.store)
+    run = _Translation(task, bench)
+    results: dict[int, FrameResult] = {}
+    failed = 0
+    for number, result in run.results(lines):
+        results[number] = result
+        failed += not result.is_done
+        bench.reporter.progress(len(results) - failed, failed, run.reading)
+    for note in run.translator.notes:
+        bench.reporter.note(note)
+    run.translator.notes.clear()
+    write_results(bench.store, task.result_key, (results[number] for number in range(len(lines))))
+    return Outcome(frames_done=len(results) - failed, frames_failed=failed)
+
+
+class _Translation:
+    """One shard on its way through the machine."""
+
+    def __init__(self, task: ShardTask, bench: Bench) -> None:
+        self._spec: dict[str, Any] = task.spec
+        self._store = bench.store
+        self._prefix = result_prefix(task)
+        self._source = str(task.dataset_id)
+        self.translator: Translator = resident_translator(
+            task.spec["generator"], task.spec["batch_size"], bench.settings.device, bench.store
+        )
+        self.reading = 0
+        """How many frames have been taken up: those from the finished ones up to here may be in flight."""
+
+    def results(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
+        """In the order in which the frames are finished."""
+        ahead = 2 * self.translator.batch_size + READERS
+        with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
+            loaded = in_order(readers, self._load, self._counted(lines), ahead)
+            written: list[Future[tuple[int, FrameResult]]] = []
+            for batch in group_by_size(loaded, lambda frame: frame.size, self.translator.batch_size):
+                written += [writers.submit(self._write, *pair) for pair in self._translate(batch)]
+                while len(written) > ahead:
+                    yield written.pop(0).result()
+            for future in written:
+                yield future.result()
+
+    def seconds_per_frame(self, lines: list[bytes]) -> float:
+        """Measured after a warm-up, unless that alone took long enough to go by."""
+        frames = [self._load((number, line)) for number, line in enumerate(lines)]
+        usable = [frame for frame in frames if frame.pixels is not None]
+        seconds = [0.01]
+        for frame in usable:
+            started = time.perf_counter()
+            for _, pixels in self._translate([frame]):
+                if pixels is not None:
+                    encode_jpeg(pixels, self._spec["jpeg_quality"])
+            seconds.append(time.perf_counter() - started)
+            if seconds[-1] > WARM_UP_IS_ENOUGH_SECONDS:
+                break
+        return min(seconds[1:], default=seconds[0])
+
+    def _counted(self, lines: list[bytes]) -> Iterator[tuple[int, bytes]]:
+        for number, line in enumerate(lines):
+            self.reading = number + 1
+            yield number, line
+
+    def _load(self, numbered: tuple[int, bytes]) -> LoadedFrame:
+        number, line = numbered
+        entry = ManifestEntry.from_line(line.decode())
+        try:
+            return LoadedFrame(
+                number, entry, decode(self._store.read(keys.dataset(self._source, entry.image)))
+            )
+        except (ObjectNotFound, ValueError, OSError) as error:
+            if isinstance(error, OSError) and not _is_about_the_image(error):
+                raise
+            finding = Finding(
+                "unreadable-image", Severity.ERROR, entry.frame.name, f"The stored image cannot be read: {error}.",
+                "Ingest the dataset again.",
+            )  # fmt: skip
+            return LoadedFrame(number, entry, None, finding)
+
+    def _translate(self, batch: list[LoadedFrame]) -> Iterator[tuple[LoadedFrame, Pixels | None]]:
+        usable = [frame for frame in batch if frame.pixels is not None]
+        images = [frame.pixels for frame in usable if frame.pixels is not None]
+        scenes = [self._scene(frame.entry.frame) for frame in usable]
+        yield from ((frame, None) for frame in batch if frame.pixels is None)
+        yield from zip(usable, self.translator.translate(images, scenes), strict=True)
+
+    def _write(self, loaded: LoadedFrame, pixels: Pixels | None) -> tuple[int, FrameResult]:
+        if pixels is None or loaded.finding is not None:
+            findings = () if loaded.finding is None else (loaded.finding,)
+            return loaded.number, FrameResult(None, findings)
+        data = encode_jpeg(pixels, self._spec["jpeg_quality"])
+        frame = self._retagged(loaded.entry.frame)
+        image = write_frame(self._store, self._prefix, frame, ".jpg", data, self._spec["categories"])
+        entry = ManifestEntry(
+            frame=frame,
+            image=image,
+            sha256=hashlib.sha256(data).hexdigest(),
+            source=SourceFrame(self._source, loaded.entry.sha256),
+        )
+        return loaded.number, FrameResult(entry)
+
+    def _scene(self, frame: Frame) -> Scene:
+        objects = tuple(
+            SceneObject(box.xyxy, box.category, box.attributes) for box in frame.boxes if not box.is_ignored
+        )
+        # From the frame, never from its place in a batch or shard: the same image, the same night.
+        digest = hashlib.sha256(f"{self._spec['seed']}:{frame.split}/{frame.id}".encode()).digest()
+        return Scene(int.from_bytes(digest[:6], "big"), self._spec["strength"], objects)
+
+    def _retagged(self, frame: Frame) -> Frame:
+        card = self._spec["generator"]
+        if card["architecture"] == "identity":
+            return frame
+        return frame.with_attributes(timeofday=str(TIMEOFDAY_AFTER[card["direction"]]))
+
+
+def _selected(task: ShardTask, bench: Bench, selection: Selection) -> list[bytes]:
+    """The manifest lines of the chosen frames; for a preview only some of them, spread evenly."""
+    lines = []
+    for entry in read_manifest(bench.store, str(task.dataset_id)):
+        categories = {box.category for box in entry.frame.boxes}
+        if selection.accepts(entry.frame.split, entry.frame.attributes, categories):
+            lines.append(entry.to_line().encode())
+    wanted = task.spec["preview"]
+    if not wanted or wanted >= len(lines):
+        return lines
+    return [lines[number * len(lines) // wanted] for number in range(wanted)]
+
+
+def _is_about_the_image(error: OSError) -> bool:
+    """Pillow's errors about an image are plain OSErrors; those of a disk or network carry an errno."""
+    return error.errno is None
