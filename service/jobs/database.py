@@ -14,6 +14,7 @@ from sqlalchemy.sql.expression import ColumnElement
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
+MIGRATION_LOCK = 7_041
 
 
 class database_now(ColumnElement[float]):  # noqa: N801 - reads as the SQL function it is
@@ -66,6 +67,8 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.writing() as connection:
+            if self.engine.dialect.name == "postgresql":  # SQLite's writers wait for each other anyway
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

@@ -24,7 +24,7 @@ class ObjectStore:
 
     def __init__(self, filesystem: Any, root: str) -> None:
         self._files = DirFileSystem(path=root, fs=filesystem)
-        self._renames = "file" in filesystem.protocol
+        self._renames = bool({"file", "memory"} & set(_names(filesystem.protocol)))
         # A folder is made once, not looked for at every write.
         self._folders: set[str] = set()
 
@@ -51,14 +51,14 @@ class ObjectStore:
     def writing(self, key: str) -> Iterator[BinaryIO]:
         """A file to write to; the object appears when the block ends, and not at all when it raises."""
         if not self._renames:
-            file = self._files.open(key, "wb")
+            file = self._files.open(key, "wb", autocommit=False)
             try:
                 yield cast(BinaryIO, file)
             except BaseException:
-                file.discard() if hasattr(file, "discard") else None
-                file.closed = True  # closing would publish what was written so far
+                file.discard()
                 raise
             file.close()
+            file.commit()
             return
         self._make_folder(key)
         pending = f"{key}{PENDING_SUFFIX}{uuid.uuid4().hex[:8]}"
@@ -117,6 +117,10 @@ class ObjectStore:
             self._folders.add(folder)
 
 
+def _names(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (protocol,) if isinstance(protocol, str) else protocol
+
+
 def open_store(settings: Settings) -> ObjectStore:
     """The store that the settings name. Make it in the process that uses it: s3fs does not survive a fork."""
     options: dict[str, Any] = {}
@@ -139,6 +143,6 @@ def open_store(settings: Settings) -> ObjectStore:
             },
         }
     filesystem, root = fsspec.core.url_to_fs(settings.store, **options)
-    if "file" in filesystem.protocol:
+    if "file" in _names(filesystem.protocol):
         filesystem.makedirs(root, exist_ok=True)
     return ObjectStore(filesystem, root)

@@ -106,7 +106,9 @@ class _Translation:
         with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
             loaded = in_order(readers, self._load, self._counted(lines), ahead)
             written: list[Future[tuple[int, FrameResult]]] = []
-            for batch in group_by_size(loaded, lambda frame: frame.size, self.translator.batch_size):
+            batch_size = self.translator.batch_size
+            look_ahead = 1 if batch_size == 1 else 4 * batch_size
+            for batch in group_by_size(loaded, lambda frame: frame.size, batch_size, look_ahead):
                 written += [writers.submit(self._write, *pair) for pair in self._translate(batch)]
                 while len(written) > ahead:
                     yield written.pop(0).result()
