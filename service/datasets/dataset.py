@@ -1,13 +1,11 @@
-"""The words of a labelled dataset: frames, boxes, findings. Plain values that check themselves once, at birth."""
+"""The words of a labelled dataset: frames, boxes, findings. Values that check themselves once, at birth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 Attributes = Mapping[str, Any]
-NOTHING: Attributes = MappingProxyType({})
 
 
 class Split(StrEnum):
@@ -42,8 +40,8 @@ class Box:
     category: str
     id: str | int | None = None
     is_ignored: bool = False
-    attributes: Attributes = field(default=NOTHING)
-    extra: Attributes = field(default=NOTHING)
+    attributes: Attributes = field(default_factory=dict)
+    extra: Attributes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         x1, y1, x2, y2 = self.xyxy
@@ -55,8 +53,8 @@ class Box:
 class Frame:
     """One image with its boxes and attributes.
 
-    `name` is the file name that the source gave (posix, relative to the split's folder); it is never used as a
-    path. `id` is made from it, safe as a file stem and unique within the split. `attributes` holds weather,
+    `name` is the file name that the source gave (posix, relative to the split's folder); it is never used as
+    a path. `id` is made from it, safe as a file stem and unique within the split. `attributes` holds weather,
     scene, timeofday and whatever else the source says of the frame; `other_labels` the labels that are not
     boxes (lanes, drivable areas), unread; `extra` every other key of the source record.
     """
@@ -67,9 +65,9 @@ class Frame:
     width_px: int
     height_px: int
     boxes: tuple[Box, ...] = ()
-    attributes: Attributes = field(default=NOTHING)
+    attributes: Attributes = field(default_factory=dict)
     other_labels: tuple[Attributes, ...] = ()
-    extra: Attributes = field(default=NOTHING)
+    extra: Attributes = field(default_factory=dict)
 
     @property
     def timeofday(self) -> str | None:

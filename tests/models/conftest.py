@@ -1,0 +1,93 @@
+"""Checkpoints in the layouts of the original repositories, made up from their tables of keys."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """The networks here are tiny: handing them to a second thread costs more than it brings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """The folder of published checkpoints, which lies beside the repository where it is at hand."""
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights"
+    if not folder.is_dir():
+        pytest.skip("published weights are not at hand (../shared/data/weights)")
+    return folder
+
+
+def _filled(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> State:
+    dice = torch.Generator().manual_seed(seed)
+    return OrderedDict((key, torch.randn(shape, generator=dice) * 0.1) for key, shape in shapes.items())
+
+
+def _resnet(channels: int = 4, blocks: int = 2) -> State:
+    """`latest_net_G_A.pth`: indices as they fall in a Sequential of pads, convolutions, norms and ReLUs."""
+    c = channels
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def add(key: str, weight: tuple[int, ...], bias: int) -> None:
+        shapes[f"{key}.weight"], shapes[f"{key}.bias"] = weight, (bias,)
+
+    add("model.1", (c, 3, 7, 7), c)
+    add("model.4", (2 * c, c, 3, 3), 2 * c)
+    add("model.7", (4 * c, 2 * c, 3, 3), 4 * c)
+    for index in range(10, 10 + blocks):
+        add(f"model.{index}.conv_block.1", (4 * c, 4 * c, 3, 3), 4 * c)
+        add(f"model.{index}.conv_block.5", (4 * c, 4 * c, 3, 3), 4 * c)
+    up = 10 + blocks
+    add(f"model.{up}", (4 * c, 2 * c, 3, 3), 2 * c)
+    add(f"model.{up + 3}", (2 * c, c, 3, 3), c)
+    add(f"model.{up + 7}", (3, c, 7, 7), 3)
+    return _filled(shapes)
+
+
+def _unet(channels: int = 2) -> State:
+    """`200_net_G_A.pth`, without the `module.` prefix and with batch counts."""
+    one, two, three, four, five = (channels * 2**level for level in range(5))
+    convolutions = {
+        "conv1_1": (4, one), "conv1_2": (one, one), "conv2_1": (one, two), "conv2_2": (two, two),
+        "conv3_1": (two, three), "conv3_2": (three, three), "conv4_1": (three, four), "conv4_2": (four, four),
+        "conv5_1": (four, five), "conv5_2": (five, five),
+        "deconv5": (five, four), "conv6_1": (five, four), "conv6_2": (four, four),
+        "deconv6": (four, three), "conv7_1": (four, three), "conv7_2": (three, three),
+        "deconv7": (three, two), "conv8_1": (three, two), "conv8_2": (two, two),
+        "deconv8": (two, one), "conv9_1": (two, one), "conv9_2": (one, one),
+    }  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {}
+    for key, (before, after) in convolutions.items():
+        shapes[f"{key}.weight"], shapes[f"{key}.bias"] = (after, before, 3, 3), (after,)
+        if key.startswith("conv") and key != "conv9_2":
+            norm = key.replace("conv", "bn")
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                shapes[f"{norm}.{part}"] = (after,)
+    shapes["conv10.weight"], shapes["conv10.bias"] = (3, one, 1, 1), (3,)
+    state = _filled(shapes)
+    for key in list(state):
+        if key.endswith("running_var"):
+            state[key] = state[key].abs() + 1
+            state[key.replace("running_var", "num_batches_tracked")] = torch.tensor(7)
+    return state
+
+
+@pytest.fixture(scope="session")
+def resnet_state() -> Callable[..., State]:
+    return _resnet
+
+
+@pytest.fixture(scope="session")
+def unet_state() -> Callable[..., State]:
+    return _unet

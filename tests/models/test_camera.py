@@ -1,0 +1,210 @@
+"""The camera model of night: identity at strength 0, repeatable by seed, dark but not blind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models.generators.camera import CameraNight
+from models.generators.interface import Direction, Scene, SceneObject
+from models.generators.night_scene import guess_view
+from models.layers.lights import Spot, paint
+from models.layers.sky import soft_sky
+from models.layers.tone import linear_from_rendered, luma, rendered_from_linear
+
+REAL_DAY = Path(__file__).parents[3] / "shared" / "data" / "street" / "images" / "day_train"
+CAR = SceneObject((200.0, 110.0, 260.0, 150.0), "car", {})
+
+
+def drawn_street(height: int = 180, width: int = 320) -> Tensor:
+    """Blue sky over two grey walls and a road, with a little texture; a car-sized red block at `CAR`."""
+    image = torch.empty((1, 3, height, width))
+    image[:] = torch.tensor((0.42, 0.42, 0.43)).view(1, 3, 1, 1)
+    horizon = int(0.45 * height)
+    image[..., :horizon, :] = torch.tensor((0.60, 0.76, 0.95)).view(1, 3, 1, 1)
+    image[..., int(0.2 * height) : horizon, : width // 4] = torch.tensor((0.62, 0.52, 0.44)).view(1, 3, 1, 1)
+    x1, y1, x2, y2 = (int(v) for v in CAR.xyxy)
+    image[..., y1:y2, x1:x2] = torch.tensor((0.7, 0.15, 0.12)).view(1, 3, 1, 1)
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(5))
+    return (image + 0.015 * noise).clamp(0, 1)
+
+
+@pytest.fixture(scope="module")
+def night() -> Callable[..., Tensor]:
+    generator = CameraNight()
+
+    def translate(
+        image: Tensor, seed: int = 1, strength: float = 1.0, objects: tuple[SceneObject, ...] = ()
+    ) -> Tensor:
+        night_image: Tensor = generator(image, [Scene(seed, strength, objects)])
+        return night_image
+
+    return translate
+
+
+def test_promise_of_the_class() -> None:
+    generator = CameraNight()
+    assert (generator.direction, generator.stride, generator.is_tileable) == (Direction.DAY2NIGHT, 1, False)
+    assert not list(generator.state_dict())
+
+
+def test_strength_nought_is_the_image_itself(night: Callable[..., Tensor]) -> None:
+    image = drawn_street()
+    assert torch.equal(night(image, strength=0.0, objects=(CAR,)), image)
+
+
+def test_seed_decides_every_byte(night: Callable[..., Tensor]) -> None:
+    image = drawn_street()
+    assert torch.equal(night(image, seed=7), night(image, seed=7))
+    assert not torch.equal(night(image, seed=7), night(image, seed=8))
+
+
+def test_no_other_chance_is_used(night: Callable[..., Tensor]) -> None:
+    before = torch.random.get_rng_state()
+    night(drawn_street())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_batch_gives_what_each_image_gives_alone() -> None:
+    images = torch.cat((drawn_street(), drawn_street().flip(-1)))
+    scenes = [Scene(3, 1.0, (CAR,)), Scene(4, 0.5)]
+    together = CameraNight()(images, scenes)
+    alone = [CameraNight()(images[i : i + 1], scenes[i : i + 1]) for i in range(2)]
+    assert torch.equal(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (37, 53), (181, 323), (64, 400)])
+def test_any_size_is_kept(night: Callable[..., Tensor], size: tuple[int, int]) -> None:
+    whole = (0.0, 0.0, float(size[1]), float(size[0]))
+    objects = (
+        SceneObject(whole, "car", {}),
+        SceneObject(whole, "traffic light", {"trafficLightColor": "red"}),
+    )
+    image = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(0))
+    out = night(image, objects=objects)
+    assert out.shape == image.shape
+    assert bool(torch.isfinite(out).all())
+    assert 0 <= float(out.min()) <= float(out.max()) <= 1
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_flat_images_stay_in_range(night: Callable[..., Tensor], level: float) -> None:
+    out = night(torch.full((1, 3, 40, 60), level))
+    assert bool(torch.isfinite(out).all())
+    assert 0 <= float(out.min()) <= float(out.max()) <= 1
+
+
+def test_half_precision_comes_back_as_it_came(night: Callable[..., Tensor]) -> None:
+    assert night(drawn_street().bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_night_is_darker_and_its_sky_darkest(night: Callable[..., Tensor], seed: int) -> None:
+    day = luma(drawn_street())
+    dark = luma(night(drawn_street(), seed=seed))
+    assert float(dark.mean()) < 0.6 * float(day.mean())
+    sky, road = dark[..., :30, 100:], dark[..., 110:, :]
+    assert float(sky.median()) < float(road.median())
+
+
+@pytest.mark.parametrize("objects", [(), (CAR,)])
+def test_mean_luma_falls_with_strength(
+    night: Callable[..., Tensor], objects: tuple[SceneObject, ...]
+) -> None:
+    steps = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
+    means = [float(luma(night(drawn_street(), 2, strength, objects)).mean()) for strength in steps]
+    assert means == sorted(means, reverse=True)
+
+
+def test_small_strength_changes_little(night: Callable[..., Tensor]) -> None:
+    image = drawn_street()
+    assert float((night(image, strength=0.01) - image).abs().mean()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("said", "part", "channel"),
+    [("red", 0, 0), ("R", 0, 0), ("green", 2, 1), ("G", 2, 1)],
+)
+def test_traffic_light_shines_where_its_colour_sits(
+    night: Callable[..., Tensor], said: str, part: int, channel: int
+) -> None:
+    image = drawn_street()
+    image[..., 20:50, 150:162] = 0.1
+    box = (150.0, 20.0, 162.0, 50.0)
+
+    def excess(colour: str) -> Tensor:
+        lamp = SceneObject(box, "traffic light", {"trafficLightColor": colour})
+        patch = night(image, objects=(lamp,))[0, :, 20:50, 150:162]
+        return (
+            (patch[channel] - patch[1 - channel]).reshape(3, 10, 12).mean((1, 2))
+        )  # upper, middle, lower third
+
+    gain = excess(said) - excess("NA")
+    assert float(gain[part]) > 0.1
+    assert int(gain.argmax()) == part
+
+
+def test_unknown_traffic_light_stays_dark(night: Callable[..., Tensor]) -> None:
+    box = (150.0, 20.0, 162.0, 50.0)
+    plain = night(drawn_street(), objects=(SceneObject(box, "traffic light", {}),))
+    told = night(drawn_street(), objects=(SceneObject(box, "traffic light", {"trafficLightColor": "none"}),))
+    assert torch.equal(plain, told)
+
+
+def test_labelled_object_keeps_contrast(night: Callable[..., Tensor]) -> None:
+    """A car never sinks to black: its mean light has a floor, and it differs from the road around it."""
+    for seed in range(6):
+        out = night(drawn_street(), seed=seed, objects=(CAR,))[0]
+        inside, around = out[:, 118:142, 210:250], out[:, 118:142, 150:190]
+        assert float(inside.max(0).values.mean()) > 0.12
+        assert float((inside.mean((1, 2)) - around.mean((1, 2))).abs().max()) > 0.05
+
+
+def test_lamps_of_vehicles_shine(night: Callable[..., Tensor]) -> None:
+    lit = [night(drawn_street(), seed, objects=(CAR,))[0, :, 110:150, 200:260].amax() for seed in range(6)]
+    assert sum(float(peak) > 0.85 for peak in lit) >= 4
+
+
+def test_tone_curve_goes_there_and_back() -> None:
+    pixels = torch.linspace(0, 1, 256)
+    assert torch.allclose(rendered_from_linear(linear_from_rendered(pixels)), pixels, atol=2e-4)
+    assert bool((torch.diff(linear_from_rendered(pixels)) > 0).all())
+
+
+def test_sky_is_found_above_and_a_white_van_is_not_sky() -> None:
+    image = drawn_street(90, 160)
+    image[..., 60:75, 100:130] = 0.95
+    mask = soft_sky(image, 0.45)[0, 0]
+    assert float(mask[:12, 60:].mean()) > 0.8
+    assert float(mask[50:].max()) < 0.05
+
+
+def test_horizon_comes_from_cars() -> None:
+    """Cars of 1.5 m seen from 3 m height stand twice their own height below the horizon."""
+    cars = tuple(
+        SceneObject((0.0, 200 + h, 2 * h, 200 + 2 * h), "car", {}) for h in (20.0, 40.0, 80.0, 120.0)
+    )
+    view = guess_view(720, 1280, cars)
+    assert view.horizon_px == pytest.approx(200, abs=1)
+    assert view.camera_m == pytest.approx(3.0, rel=0.3)
+
+
+def test_spots_outside_the_canvas_are_left_out() -> None:
+    spots = [Spot(-900, 5, 3, 3, (1, 1, 1)), Spot(5, 900, 3, 3, (1, 1, 1)), Spot(5, 5, 2, 2, (1.0, 0.0, 0.0))]
+    light = paint(spots, (20, 20), (10, 10))
+    assert int(light[0, 0].argmax()) in {22, 23, 32, 33}
+    assert float(light[0, 1:].max()) == 0
+
+
+@pytest.mark.skipif(not REAL_DAY.is_dir(), reason="the shared development data is not beside this checkout")
+def test_real_day_streets_become_night(night: Callable[..., Tensor]) -> None:
+    for seed, path in enumerate(sorted(REAL_DAY.iterdir())[::100]):
+        with Image.open(path) as file:
+            pixels = np.asarray(file.convert("RGB"))
+        day = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
+        means = float(luma(day).mean()), float(luma(night(day, seed)).mean())
+        assert 0.08 < means[1] < 0.75 * means[0]

@@ -1,0 +1,79 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as f
+
+from models.generators.cyclegan import CycleGAN
+from models.generators.interface import Scene
+
+MakeState = Callable[..., dict[str, Tensor]]
+
+
+def by_the_table(state: dict[str, Tensor], images: Tensor) -> Tensor:
+    """The 2-block generator written out by index, on [-1, 1]."""
+
+    def conv(x: Tensor, key: str, **how: int) -> Tensor:
+        return f.conv2d(x, state[f"{key}.weight"], state[f"{key}.bias"], **how)
+
+    def up(x: Tensor, key: str) -> Tensor:
+        weight, bias = state[f"{key}.weight"], state[f"{key}.bias"]
+        return f.conv_transpose2d(x, weight, bias, stride=2, padding=1, output_padding=1)
+
+    def mirror(x: Tensor, width: int) -> Tensor:
+        return f.pad(x, (width, width, width, width), mode="reflect")
+
+    x = f.relu(f.instance_norm(conv(mirror(images, 3), "model.1")))
+    x = f.relu(f.instance_norm(conv(x, "model.4", stride=2, padding=1)))
+    x = f.relu(f.instance_norm(conv(x, "model.7", stride=2, padding=1)))
+    for block in ("model.10.conv_block", "model.11.conv_block"):
+        inner = f.relu(f.instance_norm(conv(mirror(x, 1), f"{block}.1")))
+        x = x + f.instance_norm(conv(mirror(inner, 1), f"{block}.5"))
+    x = f.relu(f.instance_norm(up(x, "model.12")))
+    x = f.relu(f.instance_norm(up(x, "model.15")))
+    return torch.tanh(conv(mirror(x, 3), "model.19"))
+
+
+def test_published_generator_has_48_tensors_and_11_378_179_parameters(resnet_state: MakeState) -> None:
+    with torch.device("meta"):
+        network = CycleGAN()
+    state = network.state_dict()
+    assert len(state) == 48
+    assert sum(tensor.numel() for tensor in state.values()) == 11_378_179
+    original = resnet_state(channels=64, blocks=9)
+    assert {key: tensor.shape for key, tensor in state.items()} == {k: t.shape for k, t in original.items()}
+
+
+@pytest.mark.parametrize(("channels", "blocks"), [(4, 2), (2, 6), (3, 9)])
+def test_sizes_are_read_from_the_tensors(resnet_state: MakeState, channels: int, blocks: int) -> None:
+    state = resnet_state(channels, blocks)
+    assert CycleGAN.config_of(state) == {"channels": channels, "blocks": blocks}
+    assert CycleGAN.build_from_state(state).state_dict().keys() == state.keys()
+
+
+def test_network_computes_what_the_table_says(resnet_state: MakeState) -> None:
+    state = resnet_state()
+    network = CycleGAN.build_from_state(state).eval()
+    images = torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(network.translate(images), by_the_table(state, images))
+
+
+def test_strength_blends_between_the_image_and_its_translation(resnet_state: MakeState) -> None:
+    network = CycleGAN.build_from_state(resnet_state()).eval()
+    day = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        none, half, full = network(day.expand(3, -1, -1, -1), [Scene(0, s) for s in (0.0, 0.5, 1.0)])
+        night = (network.translate(day * 2 - 1)[0] + 1) / 2
+    assert torch.equal(none, day[0])
+    torch.testing.assert_close(full, night)
+    torch.testing.assert_close(half, (day[0] + night) / 2)
+
+
+def test_gradients_reach_every_weight(resnet_state: MakeState) -> None:
+    network = CycleGAN.build_from_state(resnet_state())
+    # a weighted sum: instance norm holds the plain mean still
+    output = network(torch.rand(1, 3, 16, 16), [Scene(0)])
+    (output * torch.rand(16, 16)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
