@@ -68,7 +68,7 @@ class EnlightenGAN(NetworkGenerator):
 
     @classmethod
     def config_of(cls, state: Mapping[str, Tensor]) -> dict[str, ConfigValue]:
-        """`channels` from the first convolution; `align_corners` shows in no tensor and is the released way."""
+        """`channels` from the first convolution; `align_corners` shows in no tensor: the released way."""
         channels = len(state["conv1_1.weight"]) if "conv1_1.weight" in state else 32
         return {"channels": channels, "align_corners": True}
 
@@ -78,7 +78,7 @@ class EnlightenGAN(NetworkGenerator):
             self.add_module(f"bn{name}", nn.BatchNorm2d(width))
 
     def _unit(self, name: str, features: Tensor) -> Tensor:
-        active = functional.leaky_relu(self.get_submodule(f"conv{name}")(features), 0.2)
+        active = functional.leaky_relu(self.get_submodule(f"conv{name}")(features), 0.2, inplace=True)
         norm: nn.Module | None = self._modules.get(f"bn{name}")
         if norm is None:
             return active
@@ -87,6 +87,6 @@ class EnlightenGAN(NetworkGenerator):
 
 
 def attention_map(images: Tensor) -> Tensor:
-    """1 - luminance, in [0, 1], of RGB in [-1, 1]: (B, 3, H, W) -> (B, 1, H, W). Dark places get attention."""
+    """1 - luminance, in [0, 1], of RGB in [-1, 1]: (B, 3, H, W) -> (B, 1, H, W); high in the dark."""
     red, green, blue = (images + 1).unbind(dim=1)
     return (1 - (0.299 * red + 0.587 * green + 0.114 * blue) / 2).unsqueeze(1)

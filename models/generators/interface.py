@@ -30,7 +30,8 @@ class Scene:
     """What a generator may use beside the pixels of one image.
 
     `seed` decides every random choice made for this image, so that an image translates to the same bytes
-    alone, in any batch and on any worker. `strength` in [0, 1]: 0 leaves the image as it is, 1 is the full effect.
+    alone, in any batch and on any worker. `strength` in [0, 1]: 0 leaves the image as it is, 1 is the full
+    effect.
     """
 
     seed: int

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 def normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
-    """The convolution, instance normalisation without parameters, ReLU: three places in an `nn.Sequential`."""
+    """The convolution, instance normalisation without parameters, ReLU, for an `nn.Sequential`."""
     return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU(inplace=True)
 
 
@@ -32,4 +32,5 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         residual: Tensor = self.conv_block(features)
-        return features + residual
+        # In place: at full resolution fresh memory costs more than the sum.
+        return residual.add_(features)

@@ -24,7 +24,7 @@ class Spot:
     """An elliptical light: centre and radii in pixels of the full image, peak value in linear light.
 
     `edge` shapes the profile exp(-d^edge), d being the distance in radii: 2 fades like a Gaussian, 4 and more
-    gives a disc with soft rim.
+    gives a disc with soft rim. A square spot fills its box but for rounded corners.
     """
 
     x_px: float
@@ -33,10 +33,11 @@ class Spot:
     radius_y_px: float
     colour: Colour
     edge: float = 2.0
+    is_square: bool = False
 
 
 def paint(spots: Iterable[Spot], size: tuple[int, int], canvas: tuple[int, int]) -> Tensor:
-    """The sum of the spots, (1, 3, h, w) on the CPU; `size` is the image's (H, W), `canvas` the (h, w) painted."""
+    """The sum of the spots on a canvas (h, w) of an image of `size` (H, W): (1, 3, h, w) on the CPU."""
     rows, columns = canvas
     scale_y, scale_x = rows / size[0], columns / size[1]
     light = torch.zeros((1, 3, rows, columns))
@@ -53,7 +54,10 @@ def paint(spots: Iterable[Spot], size: tuple[int, int], canvas: tuple[int, int])
             continue
         down = ((torch.arange(top, bottom) - y) / kept_y).square()
         across = ((torch.arange(left, right) - x) / kept_x).square()
-        distance = down[:, None] + across[None, :]
+        if spot.is_square:
+            distance = (down.square()[:, None] + across.square()[None, :]).sqrt_()
+        else:
+            distance = down[:, None] + across[None, :]
         profile = torch.exp(-distance.pow_(spot.edge / 2)).mul_(dim)
         light[0, :, top:bottom, left:right] += torch.tensor(spot.colour)[:, None, None] * profile
     return light
@@ -72,11 +76,12 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
     return flat.reshape(image.shape)
 
 
-def bloom(emission: Tensor, size: tuple[int, int]) -> Tensor:
-    """Light that the lens scatters around emitters, as (1, 3, *size).
+def bloom(emission: Tensor) -> Tensor:
+    """Light that the lens scatters around emitters, (1, 3, h, w) to the same shape.
 
-    The scatter is a sum of three Gaussians whose widths (about 0.3, 1.2 and 5 % of the image width) and falling
-    weights mimic the long tail of a glare spread function; the wide ones are worked out on small canvases.
+    The scatter is a sum of three Gaussians whose widths (about 0.3, 1.2 and 5 % of the image width) and
+    falling weights mimic the long tail of a glare spread function; the wide ones are worked out on
+    small canvases.
     """
     height, width = emission.shape[-2:]
     scatter = torch.zeros((1, 3, 1, 1), dtype=emission.dtype, device=emission.device)
@@ -85,7 +90,7 @@ def bloom(emission: Tensor, size: tuple[int, int]) -> Tensor:
         blurred = gaussian_blur(interpolate(emission, size=small, mode="area"), fraction * small[1] + 0.3)
         grown = scatter if scatter.shape[-1] == 1 else _resize(scatter, small)
         scatter = grown + weight * blurred
-    return _resize(scatter, size)
+    return _resize(scatter, (height, width))
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from models.layers.tone import luma
 
-_REACH = 60  # steps of the flood from the top edge; each crosses up to two thumbnail pixels
+_REACH = 40  # most steps of the flood from the top edge; each crosses up to two thumbnail pixels
 
 
 def box_blur(image: Tensor, radius_px: int) -> Tensor:
@@ -24,17 +24,20 @@ def soft_sky(thumb: Tensor, horizon: float) -> Tensor:
     rows = thumb.shape[-2]
     grey = luma(thumb)
     top = grey[..., : max(1, rows // 3), :]
-    bright_at = 0.72 * float(torch.quantile(top.flatten(), 0.9))
-    bright = torch.sigmoid((grey - min(max(bright_at, 0.40), 0.72)) / 0.04)
+    bright_at = min(max(0.73 * float(torch.quantile(top.flatten(), 0.95)), 0.48), 0.76)
     red, green, blue = (thumb[:, c : c + 1] for c in range(3))
-    # Walls are warmer and leaves greener than any sky; burnt-out sky has no colour left to judge.
-    cool = torch.sigmoid((blue - red + 0.07) / 0.025) * torch.sigmoid((blue - green + 0.05) / 0.02)
-    colour = torch.maximum(cool, torch.sigmoid((grey - 0.93) / 0.015))
+    # Walls are warmer and leaves greener than any sky. Blue sky may be darkish, grey sky is the brightest
+    # thing up there, and burnt-out sky has no colour left to judge.
+    cool = torch.sigmoid((blue - green + 0.05) / 0.02)
+    is_blue = torch.sigmoid((blue - red - 0.14) / 0.03) * torch.sigmoid((grey - 0.36) / 0.04)
+    is_grey = torch.sigmoid((blue - red + 0.07) / 0.025) * torch.sigmoid((grey - bright_at) / 0.04)
+    is_burnt = torch.sigmoid((grey - 0.93) / 0.015)
+    colour = torch.maximum(cool * torch.maximum(is_blue, is_grey), is_burnt)
     spread = (box_blur(grey * grey, 1) - box_blur(grey, 1).square()).clamp(min=0).sqrt()
     smooth = torch.exp(-((spread / 0.16) ** 2))
     heights = (torch.arange(rows, device=thumb.device, dtype=thumb.dtype) + 0.5) / rows
     above = torch.sigmoid((horizon + 0.02 - heights) / 0.025)[:, None]
-    return _open_to_the_top(bright * colour * smooth * above)
+    return _open_to_the_top(colour * smooth * above)
 
 
 def _open_to_the_top(score: Tensor) -> Tensor:
@@ -43,7 +46,10 @@ def _open_to_the_top(score: Tensor) -> Tensor:
     reached = torch.zeros_like(score)
     reached[..., :edge, :] = score[..., :edge, :]
     for _ in range(_REACH):
-        reached = torch.minimum(max_pool2d(reached, 5, stride=1, padding=2), score)
+        further = torch.minimum(max_pool2d(reached, 5, stride=1, padding=2), score)
+        if torch.equal(further, reached):
+            break
+        reached = further
     return reached
 
 

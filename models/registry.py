@@ -1,0 +1,86 @@
+"""Which generators there are, and how a name and a weights file become one that is ready to translate."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import CheckpointRejected, UnknownGenerator
+from models.generators.camera import CameraNight
+from models.generators.identity import Identity
+from models.generators.interface import Direction, Generator
+from models.weights import build_network, load_weights
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorCard:
+    """A generator that comes with Nightshift and needs no weights."""
+
+    title: str
+    direction: Direction
+    architecture: str
+    build: Callable[[], Generator]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureCard:
+    """A network whose checkpoints can be imported; the direction is what it was trained for."""
+
+    title: str
+    paper: str
+
+
+GENERATORS: Mapping[str, GeneratorCard] = {
+    "camera-night": GeneratorCard(
+        title="Camera at night: exposure, light sources, white balance and noise, without training",
+        direction=Direction.DAY2NIGHT,
+        architecture="camera",
+        build=CameraNight,
+    ),
+    "identity": GeneratorCard(
+        title="Identity: changes nothing, measures the machinery",
+        direction=Direction.DAY2NIGHT,
+        architecture="identity",
+        build=Identity,
+    ),
+}
+
+# The keys are those of `models.layouts.LAYOUTS`; a test holds the two equal.
+ARCHITECTURES: Mapping[str, ArchitectureCard] = {
+    "cyclegan": ArchitectureCard(title="CycleGAN, ResNet generator", paper="arXiv:1703.10593"),
+    "enlightengan": ArchitectureCard(title="EnlightenGAN, attention U-Net", paper="arXiv:1906.06972"),
+}
+
+
+def load_generator(architecture: str, weights: bytes | Path | None = None) -> Generator:
+    """A generator in eval mode whose parameters take no gradients, on the CPU.
+
+    Args:
+        architecture: a key of `ARCHITECTURES`, or the name or architecture of a card in `GENERATORS`.
+        weights: what `models.weights.save_weights` made; None for the generators that need none.
+
+    Raises:
+        UnknownGenerator: naming the nearest name there is.
+        CheckpointRejected: the weights are missing, damaged or another network's.
+    """
+    generator = _built_in(architecture, weights) or _network(architecture, weights)
+    return generator.eval().requires_grad_(False)
+
+
+def _built_in(architecture: str, weights: bytes | Path | None) -> Generator | None:
+    for name, card in GENERATORS.items():
+        if architecture in (name, card.architecture):
+            if weights is not None:
+                raise CheckpointRejected(f"The generator {name!r} takes no weights.")
+            return card.build()
+    return None
+
+
+def _network(architecture: str, weights: bytes | Path | None) -> Generator:
+    if architecture not in ARCHITECTURES:
+        raise UnknownGenerator(architecture, [*GENERATORS, *ARCHITECTURES])
+    if weights is None:
+        raise CheckpointRejected(f"{architecture!r} needs weights.", "Import a checkpoint for it first.")
+    stored = load_weights(weights)
+    if stored.architecture != architecture:
+        raise CheckpointRejected(f"These are weights of {stored.architecture!r}, not of {architecture!r}.")
+    return build_network(stored)
