@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,14 @@ from service.storage import keys
 
 router = APIRouter(tags=["jobs"])
 PROGRESS_EVERY_SECONDS = 0.5
+
+
+def found_job(job_id: str, here: Here) -> Job:
+    """Looked up before a stream begins: afterwards it is too late for a 404."""
+    return here.desk.jobs.job(job_id)
+
+
+FoundJob = Annotated[Job, Depends(found_job)]
 
 
 class NewTranslation(BaseModel):
@@ -87,14 +95,13 @@ def retry_job(job_id: str, here: Here) -> JobView:
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
 async def job_events(
-    job_id: str, here: Here, request: Request, last_event_id: Annotated[int, Header()] = 0
+    job: FoundJob, here: Here, request: Request, last_event_id: Annotated[int, Header()] = 0
 ) -> AsyncIterator[ServerSentEvent]:
     """The job as it happens (SSE): its events from the last one seen, its progress, and an end."""
-    await run_in_threadpool(here.desk.jobs.job, job_id)
     seen, shown = last_event_id, ""
     while not await request.is_disconnected():
-        view = await run_in_threadpool(_view_by_id, here, job_id)
-        for event in await run_in_threadpool(here.desk.jobs.events, job_id, seen):
+        view = await run_in_threadpool(_view_by_id, here, job.id)
+        for event in await run_in_threadpool(here.desk.jobs.events, job.id, seen):
             seen = event.id
             yield ServerSentEvent(data={"at": event.at, **event.data}, event=event.kind, id=str(event.id))
         progress = view.progress.model_dump_json()

@@ -163,6 +163,7 @@ class LeaseStore:
                 return False
             self._add_outcome(connection, shard.job_id, outcome)
             if not move_job(connection, shard.job_id, [JobState.PUBLISHING], JobState.SUCCEEDED):
+                self.settle(connection, shard.job_id)  # it was cancelled meanwhile
                 return False
             result_id = connection.scalar(select(jobs.c.result_id).where(jobs.c.id == shard.job_id))
             if dataset is not None and result_id is not None:

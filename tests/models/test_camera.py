@@ -11,7 +11,8 @@ from torch import Tensor
 
 from models.generators.camera import CameraNight
 from models.generators.interface import Direction, Scene, SceneObject
-from models.generators.night_scene import guess_view
+from models.generators.night_scene import Dice, guess_view
+from models.generators.vehicle_lamps import vehicle_lights
 from models.layers.lights import Spot, paint
 from models.layers.sky import soft_sky
 from models.layers.tone import linear_from_rendered, luma, rendered_from_linear
@@ -167,6 +168,58 @@ def test_labelled_object_keeps_contrast(night: Callable[..., Tensor]) -> None:
 def test_lamps_of_vehicles_shine(night: Callable[..., Tensor]) -> None:
     lit = [night(drawn_street(), seed, objects=(CAR,))[0, :, 110:150, 200:260].amax() for seed in range(6)]
     assert sum(float(peak) > 0.85 for peak in lit) >= 4
+
+
+def drawn_rear(paint: float = 0.75) -> Tensor:
+    """A grey body on a grey road with red glass at both sides, in the box of `CAR`."""
+    image = torch.full((1, 3, 180, 320), 0.4)
+    image[..., 110:150, 200:260] = paint
+    for left in (204, 248):
+        image[..., 130:136, left : left + 8] = torch.tensor((0.6, 0.1, 0.1)).view(1, 3, 1, 1)
+    return image
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rear_that_shows_red_glass_gets_its_lamps_there(seed: int) -> None:
+    view = guess_view(180, 320, (CAR,))
+    lights = vehicle_lights(view, (CAR,), drawn_rear(), Dice(seed))
+    cores = [spot for spot in lights.lamps if spot.edge > 2]
+    for spot, middle in zip(cores, (208, 252), strict=False):
+        assert spot.x_px == pytest.approx(middle, abs=5)
+        assert spot.y_px == pytest.approx(133, abs=4)
+        assert spot.colour[0] > 5 * max(spot.colour[1:])
+
+
+@pytest.mark.parametrize("category", ["car", "truck", "bus", "motorcycle", "autorickshaw"])
+def test_lamps_sit_in_the_lower_part_of_the_box(category: str) -> None:
+    view = guess_view(180, 320, ())
+    each = SceneObject((140.0, 90.0, 180.0, 130.0), category, {})
+    cores = [
+        spot
+        for seed in range(10)
+        for spot in vehicle_lights(view, (each,), torch.full((1, 3, 180, 320), 0.4), Dice(seed)).lamps
+        if spot.edge > 2
+    ]
+    for spot in cores:
+        assert 140 <= spot.x_px <= 180
+        assert 90 + 0.4 * 40 <= spot.y_px <= 130
+
+
+def test_lamp_behind_a_nearer_vehicle_is_not_seen() -> None:
+    view = guess_view(180, 320, ())
+    nearer = SceneObject((180.0, 60.0, 300.0, 170.0), "bus", {})
+    scan = torch.full((1, 3, 180, 320), 0.4)
+    for seed in range(10):
+        lamps = vehicle_lights(view, (CAR, nearer), scan, Dice(seed)).lamps
+        assert all(spot.y_px > 120 for spot in lamps)
+        assert all(not (110 < spot.y_px < 140 and 200 < spot.x_px < 260) for spot in lamps if spot.edge > 2)
+
+
+@pytest.mark.parametrize("category", ["pedestrian", "bicycle", "traffic sign", "train"])
+def test_what_has_no_lamps_gets_none(category: str) -> None:
+    each = SceneObject((140.0, 90.0, 180.0, 130.0), category, {})
+    lights = vehicle_lights(guess_view(180, 320, ()), (each,), torch.full((1, 3, 180, 320), 0.4), Dice(0))
+    assert (lights.lamps, lights.cast) == ([], [])
 
 
 def test_tone_curve_goes_there_and_back() -> None:

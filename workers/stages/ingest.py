@@ -10,11 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
-from service.datasets.formats import build_frame, plan_dataset
-from service.datasets.joining import Plan
+from service.datasets.formats import Format, Options, Plan, PlannedFrame, build_frame, plan_dataset
 from service.datasets.manifest import ManifestEntry
-from service.datasets.plan import Format, Options, PlannedFrame
-from service.errors import DatasetRejected
+from service.datasets.streams import decode_text
+from service.errors import DatasetRejected, LabelUnreadable
 from service.jobs.report import Report
 from service.storage import keys
 from service.storage.archives import Archive, open_archive
@@ -91,13 +90,11 @@ class _FrameIngest:
         planned = PlannedFrame.from_json(json.loads(line))
         try:
             plain = make_plain(self._archive.read(planned.image))
-        except ImageRejected as error:
+            frame, findings = self._frame(planned, plain)
+        except (ImageRejected, DatasetRejected, LabelUnreadable) as error:
+            # A damaged member costs its own frame, not the dataset.
             finding = Finding(error.code, Severity.ERROR, planned.image, error.message, error.cure)
             return FrameResult(None, (finding,))
-        except DatasetRejected as error:  # a damaged member costs its own frame, not the dataset
-            finding = Finding(error.code, Severity.ERROR, planned.image, error.message, error.cure)
-            return FrameResult(None, (finding,))
-        frame, findings = self._frame(planned, plain)
         audit = _audit(frame, plain, planned.image, self._excludes_suspects)
         if audit is not None and self._excludes_suspects:
             return FrameResult(None, (*findings, audit))
@@ -106,11 +103,9 @@ class _FrameIngest:
         return FrameResult(entry, (*findings, audit) if audit is not None else findings)
 
     def _frame(self, planned: PlannedFrame, plain: PlainImage) -> tuple[Frame, tuple[Finding, ...]]:
-        text = (
-            None
-            if planned.label is None
-            else self._archive.read(planned.label).decode("utf-8-sig", "replace")
-        )
+        text = None
+        if planned.label is not None:
+            text = decode_text(self._archive.read(planned.label), planned.label)
         frame, findings = build_frame(
             planned,
             self._format,

@@ -182,5 +182,5 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
 
 TestJobsAgreeWithTheModel = JobsAgreeWithTheModel.TestCase
 TestJobsAgreeWithTheModel.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

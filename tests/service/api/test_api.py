@@ -1,0 +1,275 @@
+"""The REST interface: what curl sees."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.jobs.job import ShardPlan
+from service.jobs.leases import LeaseStore
+from service.settings import Settings
+from service.storage import keys
+
+
+@pytest.fixture
+def client(settings: Settings, queue: Any) -> Iterator[TestClient]:
+    with TestClient(create_app(settings, queue), raise_server_exceptions=False) as client:
+        yield client
+
+
+def here(client: TestClient) -> Any:
+    return client.app.state.services  # type: ignore[attr-defined]
+
+
+def upload(client: TestClient, content: bytes = b"PK\x05\x06" + bytes(18)) -> str:
+    response = client.put("/v1/uploads", params={"filename": "day.zip"}, content=content)
+    assert response.status_code == 201
+    return str(response.json()["id"])
+
+
+def claim(client: TestClient, job_id: str, index: int) -> Any:
+    shard = here(client).desk.leases.claim(job_id, index, "test")
+    assert shard is not None
+    return shard
+
+
+def ready_dataset(client: TestClient, frames: int = 3) -> str:
+    """A dataset as a worker leaves it, without a worker."""
+    made = client.post("/v1/datasets", json={"upload_id": upload(client)}).json()
+    dataset_id, job_id = made["dataset"]["id"], made["job"]["id"]
+    leases: LeaseStore = here(client).desk.leases
+    leases.finish_plan(claim(client, job_id, 0), [ShardPlan(0, 1, 0, frames)], {"frames_total": frames})
+    leases.finish_work(claim(client, job_id, 1), frames, 0, [])
+    store = here(client).store
+    lines = []
+    for number in range(frames):
+        image = keys.image("train", f"f{number}", ".jpg")
+        frame = {"name": f"f{number}.jpg", "id": f"f{number}", "split": "train", "width_px": 8, "height_px": 8, "boxes": []}
+        lines.append(json.dumps({"frame": frame, "image": image, "sha256": "0" * 64}))
+        store.write(keys.dataset(dataset_id, image), b"jpeg %d" % number)
+        store.write(keys.dataset(dataset_id, keys.label("train", f"f{number}")), b"")
+    store.write(keys.manifest(dataset_id), ("\n".join(lines) + "\n").encode())
+    store.write(keys.card(dataset_id), b"{}")
+    store.write(keys.data_yaml(dataset_id), b"train: images/train\nval: images/train\nnames: {0: car}\n")
+    store.write(keys.report(job_id), b'{"totals": {}, "findings": []}')
+    counts = {"frames": frames, "boxes": 0, "splits": {"train": frames}, "findings": {}}
+    leases.finish_publish(claim(client, job_id, 2), {}, {"counts": counts, "categories": ["car"], "format": "yolo"})
+    return str(dataset_id)
+
+
+def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["code"] == code
+    assert body["status"] == status
+    assert body["detail"]
+    assert "Traceback" not in response.text
+    return body
+
+
+def test_an_upload_is_stored_as_it_came(client: TestClient) -> None:
+    content = bytes(range(256)) * 40_000
+    response = client.put("/v1/uploads/my%20day.zip", content=content)
+    view = response.json()
+    assert response.status_code == 201
+    assert (view["filename"], view["size_bytes"]) == ("my day.zip", len(content))
+    assert here(client).store.read(keys.upload(view["id"])) == content
+    assert client.get(f"/v1/uploads/{view['id']}").json() == view
+
+
+def test_an_upload_over_the_limit_is_refused_and_nothing_is_kept(tmp_path: Path, queue: Any) -> None:
+    settings = Settings(data_dir=tmp_path, max_upload_bytes=1000)
+    with TestClient(create_app(settings, queue)) as client:
+        assert_problem(client.put("/v1/uploads", content=b"x" * 1001), 413, "upload-too-large")
+        chunks = (b"x" * 600 for _ in range(2))  # no length is announced
+        assert_problem(client.put("/v1/uploads", content=chunks), 413, "upload-too-large")
+        assert here(client).store.keys("") == []
+
+
+def test_a_dataset_is_accepted_at_once_and_a_worker_is_rung_for(client: TestClient, queue: Any) -> None:
+    wish = {"upload_id": upload(client), "select": {"timeofday": ["daytime"]}, "name": "my days"}
+    response = client.post("/v1/datasets", json=wish)
+    assert response.status_code == 202
+    made = response.json()
+    assert made["dataset"]["state"] == "pending"
+    assert made["dataset"]["name"] == "my days"
+    assert made["job"]["result_id"] == made["dataset"]["id"]
+    assert made["job"]["spec"]["options"]["selection"] == {"timeofday": ["daytime"]}
+    assert queue.hints == [(made["job"]["id"], 0)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/v1/datasets/ds-none", None, 404, "not-found"),
+        ("GET", "/v1/jobs/job-none", None, 404, "not-found"),
+        ("GET", "/v1/jobs/job-none/events", None, 404, "not-found"),
+        ("GET", "/v1/jobs/job-none/contact-sheet", None, 404, "not-found"),
+        ("GET", "/v1/uploads/up-none", None, 404, "not-found"),
+        ("GET", "/v1/generators/none", None, 422, "unknown-generator"),
+        ("GET", "/v1/nothing/here", None, 404, "not-found"),
+        ("DELETE", "/v1/jobs", None, 405, "method-not-allowed"),
+        ("POST", "/v1/jobs/job-none/cancel", None, 404, "not-found"),
+        ("POST", "/v1/jobs/job-none/retry", None, 404, "not-found"),
+        ("POST", "/v1/datasets", {"upload_id": "up-none"}, 404, "not-found"),
+        ("POST", "/v1/datasets", {}, 422, "validation-error"),
+        ("POST", "/v1/datasets", {"upload_id": "x", "selekt": {}}, 422, "validation-error"),
+        ("POST", "/v1/datasets", {"upload_id": "x", "select": {"timeofday": ["noon"]}}, 422, "invalid-request"),
+        ("POST", "/v1/translations", {"dataset_id": "ds-none", "generator": "camera-night"}, 404, "not-found"),
+        ("GET", "/v1/jobs?limit=0", None, 422, "validation-error"),
+        ("GET", "/v1/jobs?cursor=garbage", None, 422, "invalid-request"),
+        ("GET", "/v1/datasets?cursor=WzEsMl0", None, 422, "invalid-request"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_with_a_reason(
+    client: TestClient, method: str, path: str, body: Any, status: int, code: str
+) -> None:
+    assert_problem(client.request(method, path, json=body), status, code)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"generator": "camera-nigth"}, "unknown-generator"),
+        ({"generator": "camera-night:7"}, "unknown-generator"),
+        ({"strength": 1.5}, "validation-error"),
+        ({"jpeg_quality": 0}, "validation-error"),
+        ({"preview": 1000}, "validation-error"),
+        ({"error_budget": -0.1}, "validation-error"),
+    ],
+)
+def test_a_translation_that_makes_no_sense_is_refused(client: TestClient, change: dict[str, Any], code: str) -> None:
+    wish = {"dataset_id": ready_dataset(client), "generator": "camera-night", **change}
+    assert_problem(client.post("/v1/translations", json=wish), 422, code)
+
+
+def test_an_invalid_request_points_at_the_fault(client: TestClient) -> None:
+    body = assert_problem(client.post("/v1/translations", json={"dataset_id": 3}), 422, "validation-error")
+    assert {error["pointer"] for error in body["errors"]} == {"/dataset_id", "/generator"}
+
+
+def test_a_dataset_that_is_not_ready_cannot_be_translated(client: TestClient) -> None:
+    made = client.post("/v1/datasets", json={"upload_id": upload(client)}).json()
+    wish = {"dataset_id": made["dataset"]["id"], "generator": "camera-night"}
+    body = assert_problem(client.post("/v1/translations", json=wish), 409, "dataset-not-ready")
+    assert "Wait" in body["detail"]
+
+
+def test_an_error_of_ours_shows_no_traceback(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError("secret inner thing")
+
+    monkeypatch.setattr(type(here(client).desk.library), "datasets", explode)
+    response = client.get("/v1/datasets")
+    assert_problem(response, 500, "internal-error")
+    assert "secret" not in response.text
+
+
+def test_polling_an_unchanged_job_costs_no_body(client: TestClient) -> None:
+    job_id = client.post("/v1/datasets", json={"upload_id": upload(client)}).json()["job"]["id"]
+    first = client.get(f"/v1/jobs/{job_id}")
+    again = client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    changed = client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": first.headers["etag"]})
+    assert changed.json()["state"] == "cancelled"
+
+
+def test_cancelling_a_finished_job_is_refused(client: TestClient) -> None:
+    ready_dataset(client)
+    job_id = client.get("/v1/jobs").json()["items"][0]["id"]
+    assert_problem(client.post(f"/v1/jobs/{job_id}/cancel"), 409, "illegal-transition")
+    assert_problem(client.post(f"/v1/jobs/{job_id}/retry"), 409, "illegal-transition")
+
+
+def test_events_are_streamed_to_the_end_and_resumed(client: TestClient) -> None:
+    job_id = client.post("/v1/datasets", json={"upload_id": upload(client)}).json()["job"]["id"]
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    response = client.get(f"/v1/jobs/{job_id}/events")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert [line for line in response.text.splitlines() if line.startswith("event: ")] == [
+        "event: state", "event: state", "event: state", "event: progress", "event: end",
+    ]  # fmt: skip
+    ids = [int(line[4:]) for line in response.text.splitlines() if line.startswith("id: ")]
+    later = client.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(ids[-1])})
+    assert "event: state" not in later.text
+    assert "event: end" in later.text
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/datasets"])
+def test_pages_follow_each_other_without_gap_or_repeat(client: TestClient, path: str) -> None:
+    upload_id = upload(client)
+    for number in range(5):
+        client.post("/v1/datasets", json={"upload_id": upload_id, "name": str(number)})
+    seen, cursor = [], None
+    while True:
+        page = client.get(path, params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 5
+
+
+def test_frames_are_paged_and_their_images_found(client: TestClient) -> None:
+    dataset_id = ready_dataset(client)
+    first = client.get(f"/v1/datasets/{dataset_id}/frames", params={"limit": 2}).json()
+    rest = client.get(f"/v1/datasets/{dataset_id}/frames", params={"cursor": first["next_cursor"]}).json()
+    frames = first["items"] + rest["items"]
+    assert [frame["entry"]["frame"]["id"] for frame in frames] == ["f0", "f1", "f2"]
+    assert rest["next_cursor"] is None
+    image = client.get(frames[1]["image_url"])
+    assert (image.content, image.headers["content-type"]) == (b"jpeg 1", "image/jpeg")
+    assert_problem(client.get(f"/v1/datasets/{dataset_id}/frames/train/f9/image"), 404, "not-found")
+
+
+def test_a_dataset_downloads_as_a_zip(client: TestClient) -> None:
+    dataset_id = ready_dataset(client)
+    response = client.get(f"/v1/datasets/{dataset_id}/archive")
+    assert f'filename="{dataset_id}-yolo.zip"' in response.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+    assert {"data.yaml", "card.json", "manifest.jsonl", "images/train/f0.jpg", "labels/train/f2.txt"} <= names
+    for name in ("card.json", "data.yaml", "manifest.jsonl"):
+        assert client.get(f"/v1/datasets/{dataset_id}/files/{name}").status_code == 200
+    assert client.get(f"/v1/datasets/{dataset_id}/report").json() == {"totals": {}, "findings": []}
+
+
+def test_the_catalogue_lists_the_bundled_generators(client: TestClient) -> None:
+    names = [card["reference"] for card in client.get("/v1/generators").json()["items"]]
+    assert names == ["camera-night:1", "identity:1"]
+    assert client.get("/v1/generators/camera-night").json()["direction"] == "day2night"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"architecture": "pix2pix"}, "invalid-request"),
+        ({"direction": "sideways"}, "invalid-request"),
+        ({"name": "camera-night"}, "invalid-request"),
+        ({"name": "../etc"}, "validation-error"),
+    ],
+)
+def test_an_import_that_makes_no_sense_is_refused(client: TestClient, change: dict[str, str], code: str) -> None:
+    wish = {"upload_id": upload(client), "name": "mine", "architecture": "cyclegan", "direction": "day2night", **change}
+    assert_problem(client.post("/v1/generators", json=wish), 422, code)
+
+
+def test_health_and_readiness(client: TestClient) -> None:
+    assert client.get("/healthz").json()["status"] == "ok"
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["checks"] == {"database": "ok", "store": "ok", "broker": "ok"}
+
+
+def test_every_operation_is_described(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert set(document["paths"]) >= {"/v1/uploads", "/v1/datasets", "/v1/translations", "/v1/jobs/{job_id}/events"}
