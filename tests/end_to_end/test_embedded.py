@@ -1,0 +1,254 @@
+"""The embedded default as a user meets it: the command, a real Celery worker, SQLite, a folder. No server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.client.client import Client, JobFailed
+from service.client.local import wait_until_ready
+from service.datasets.manifest import ManifestEntry, canonical_labels
+from service.stack import Stack, free_port
+
+# Its own processes take their time on a busy machine.
+pytestmark = pytest.mark.timeout(240)
+FRAMES = 24
+PATIENCE_SECONDS = 120.0
+
+
+def draw(path: Path, number: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(number)
+    width, height = size
+    sky = np.linspace(230, 120, height, dtype=np.float32)[:, None, None] * np.array([0.8, 0.9, 1.0], np.float32)
+    pixels = np.broadcast_to(sky, (height, width, 3)) + rng.normal(0, 6, (height, width, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+
+
+def write_bdd100k(root: Path, frames: int, size: tuple[int, int] = (320, 180)) -> Path:
+    """A small labelled set in BDD100K's own layout; the last frame is tagged night, one is damaged."""
+    records = []
+    for number in range(frames):
+        name = f"{number:08x}-{number * 7:08x}.jpg"
+        draw(root / "images/100k/train" / name, number, size)
+        box = {"x1": 10.25 + number, "y1": 90.0, "x2": 60.5 + number, "y2": 120.125}
+        light = {"x1": 200, "y1": 20, "x2": 208, "y2": 40}
+        attributes = {"occluded": False, "truncated": True, "trafficLightColor": "NA"}
+        records.append(
+            {
+                "name": name,
+                "attributes": {
+                    "weather": "clear",
+                    "scene": "city street",
+                    "timeofday": "night" if number == frames - 1 else "daytime",
+                },
+                "timestamp": 10000,
+                "labels": [
+                    {"id": f"{number}-1", "category": "car", "attributes": attributes, "box2d": box},
+                    {
+                        "id": f"{number}-2",
+                        "category": "traffic light",
+                        "attributes": {**attributes, "trafficLightColor": "R"},
+                        "box2d": light,
+                    },
+                ],
+            }
+        )
+    broken = root / "images/100k/train" / records[3]["name"]
+    broken.write_bytes(broken.read_bytes()[:400])
+    labels = root / "labels/det_20/det_train.json"
+    labels.parent.mkdir(parents=True)
+    labels.write_text(json.dumps(records))
+    return root
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    os.environ.update(NIGHTSHIFT_LEASE_SECONDS="3", NIGHTSHIFT_SHARD_SECONDS="0.4", NIGHTSHIFT_HEARTBEAT_SECONDS="0.5")
+    try:
+        with Stack(tmp_path_factory.mktemp("stack"), free_port()) as stack:
+            wait_until_ready(stack)
+            yield stack
+    finally:
+        for name in ("LEASE", "SHARD", "HEARTBEAT"):
+            del os.environ[f"NIGHTSHIFT_{name}_SECONDS"]
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bdd100k(tmp_path_factory.mktemp("day") / "bdd100k", FRAMES)
+
+
+@pytest.fixture
+def nightshift(stack: Stack) -> Callable[..., Any]:
+    """The command with --json: its answer, or (exit code, stderr) when it fails."""
+
+    def run(*arguments: object, is_json: bool = True) -> Any:
+        command = [sys.executable, "-m", "service.client.cli", *map(str, arguments)]
+        done = subprocess.run(
+            [*command, "--server", stack.url, *(["--json"] if is_json else [])],
+            capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"},
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout) if done.returncode == 0 else (done.returncode, done.stderr)
+
+    return run
+
+
+def entries(folder: Path) -> list[ManifestEntry]:
+    return [ManifestEntry.from_line(line) for line in (folder / "manifest.jsonl").read_text().split("\n") if line]
+
+
+def wait_for(condition: Callable[[], bool], stack: Stack) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        stack.mend()
+        time.sleep(0.05)
+
+
+def test_a_day_dataset_becomes_a_night_dataset(nightshift: Callable[..., Any], day: Path, tmp_path: Path) -> None:
+    dataset = nightshift("upload", day, "--select", "timeofday=daytime", "--name", "my days")
+    assert dataset["state"] == "ready"
+    assert dataset["format"] == "bdd100k-det20"
+    assert dataset["counts"]["frames"] == FRAMES - 2  # one is night, one is damaged
+    assert dataset["counts"]["findings"]["truncated-image"] == 1
+
+    report = nightshift("report", dataset["id"])
+    assert [finding["code"] for finding in report["findings"]] == ["truncated-image"]
+
+    sheet = tmp_path / "preview.jpg"
+    nightshift("translate", dataset["id"], "--generator", "camera-night", "--preview", 3, "--sheet", sheet)
+    with Image.open(sheet) as image:
+        assert image.width > 900
+
+    job = nightshift("translate", dataset["id"], "--generator", "camera-night", "--watch")
+    assert job["state"] == "succeeded"
+    assert job["progress"]["frames_done"] == FRAMES - 2
+    assert job["progress"]["images_per_second"] > 0
+
+    nightshift("download", dataset["id"], tmp_path / "day")
+    nightshift("download", job["result_id"], tmp_path / "night", "--format", "yolo")
+    before, after = entries(tmp_path / "day"), entries(tmp_path / "night")
+    assert [canonical_labels(entry.frame) for entry in before] == [canonical_labels(entry.frame) for entry in after]
+    for entry in after:
+        assert entry.frame.timeofday == "night"
+        with Image.open(tmp_path / "night" / entry.image) as night, Image.open(tmp_path / "day" / entry.image) as source:
+            assert night.size == source.size
+            assert np.asarray(night).mean() < np.asarray(source).mean()
+    card = json.loads((tmp_path / "night" / "card.json").read_text())
+    assert card["generator"]["name"] == "camera-night"
+    assert "BDD100K" in card["licence"]
+
+
+def test_mistakes_get_one_sentence_and_an_exit_code(nightshift: Callable[..., Any], tmp_path: Path) -> None:
+    photo = tmp_path / "day.zip"
+    draw(tmp_path / "photo.jpg", 0, (64, 64))
+    (tmp_path / "photo.jpg").rename(photo)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    cases = [
+        (("upload", tmp_path / "missing"), 1, "There is no file or folder"),
+        (("upload", empty), 1, "neither images nor labels"),
+        (("upload", photo), 3, "not a zip archive"),
+        (("translate", "ds-none", "--generator", "camera-night"), 1, "no dataset"),
+        (("download", "ds-none", tmp_path / "full"), 1, "not an empty folder"),
+        (("jobs", "cancel", "job-none"), 1, "no job"),
+    ]
+    for arguments, code, sentence in cases:
+        found_code, stderr = nightshift(*arguments)
+        assert (found_code, sentence in stderr) == (code, True), (arguments, found_code, stderr)
+
+
+def test_a_killed_worker_ends_in_the_same_manifest_byte_for_byte(stack: Stack, tmp_path: Path) -> None:
+    source = write_bdd100k(tmp_path / "bdd100k", 48, (640, 360))
+    with Client(stack.url) as client:
+        dataset = client.wait_for_dataset(client.create_dataset(client.upload(source)))
+        undisturbed = client.wait(client.translate(dataset.id, "camera-night"))
+        disturbed = client.translate(dataset.id, "camera-night")
+        kills = 0
+        for victim in (worker_pid, child_pid, worker_pid):
+            done_before = client.job(disturbed.id).progress.frames_done
+            wait_for(lambda: has_gone_on(client, disturbed.id, done_before), stack)  # noqa: B023
+            if client.job(disturbed.id).finished_at is None:
+                os.kill(victim(stack), signal.SIGKILL)
+                kills += 1
+        wait_for(lambda: client.job(disturbed.id).finished_at is not None, stack)
+        assert kills >= 1
+        assert client.job(disturbed.id).state == "succeeded"
+        for number, job in enumerate((undisturbed, disturbed)):
+            client.download(str(job.result_id), tmp_path / str(number))
+    assert (tmp_path / "0/manifest.jsonl").read_bytes() == (tmp_path / "1/manifest.jsonl").read_bytes()
+    names = {entry.image for entry in entries(tmp_path / "0")}
+    assert len(names) == 47
+    for name in names:
+        assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
+
+
+def test_a_cancelled_job_stops_in_mid_image_and_its_retry_finishes(stack: Stack, tmp_path: Path) -> None:
+    import torch
+
+    from models.generators.cyclegan import CycleGAN
+
+    torch.manual_seed(0)
+    torch.save(CycleGAN(channels=24, blocks=9).state_dict(), tmp_path / "latest_net_G.pth")
+    source = write_bdd100k(tmp_path / "bdd100k", 6, (640, 360))
+    with Client(stack.url) as client:
+        upload_id = client.upload(tmp_path / "latest_net_G.pth")
+        client.wait(client.import_generator(upload_id, "my-cyclegan", "cyclegan", "day2night"))
+        dataset = client.wait_for_dataset(client.create_dataset(client.upload(source)))
+        job = client.translate(dataset.id, "my-cyclegan:1")
+        wait_for(lambda: client.job(job.id).progress.frames_total > 0, stack)
+        client.cancel(job.id)
+        wait_for(lambda: client.job(job.id).finished_at is not None, stack)
+        cancelled = client.job(job.id)
+        assert cancelled.state == "cancelled"
+        assert cancelled.progress.frames_done < dataset.counts["frames"]
+        again = client.wait(client.retry(job.id))
+        assert again.result_id == job.result_id
+        assert client.dataset(str(again.result_id)).counts["frames"] == dataset.counts["frames"]
+
+
+def test_a_wrong_checkpoint_is_refused_with_its_reason(stack: Stack, tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"model.0.weight": torch.zeros(3, 3)}, tmp_path / "odd.pth")
+    with Client(stack.url) as client:
+        upload_id = client.upload(tmp_path / "odd.pth")
+        with pytest.raises(JobFailed) as failed:
+            client.wait(client.import_generator(upload_id, "odd", "cyclegan", "day2night"))
+    assert failed.value.code == "checkpoint-rejected"
+
+
+def has_gone_on(client: Client, job_id: str, done_before: int) -> bool:
+    job = client.job(job_id)
+    return job.finished_at is not None or job.progress.frames_done > done_before
+
+
+def worker_pid(stack: Stack) -> int:
+    return stack.pids()["worker-0"]
+
+
+def child_pid(stack: Stack) -> int:
+    """The process that does the work for the worker."""
+    parent = worker_pid(stack)
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := children.read_text().split() if children.exists() else []):
+        assert time.monotonic() < deadline
+        stack.mend()
+        time.sleep(0.05)
+        parent = worker_pid(stack)
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+    return int(found[0])
