@@ -7,7 +7,7 @@ from enum import StrEnum
 from service.datasets import bdd100k, coco
 from service.datasets.dataset import Frame
 from service.datasets.manifest import ManifestEntry
-from service.jobs.library import Dataset
+from service.jobs.records import Dataset
 from service.storage import keys
 from service.storage.archives import stream_zip
 from service.storage.object_store import ObjectStore

@@ -1,4 +1,4 @@
-"""The whole service as one process tree on one machine: API, workers, reconciler. No server is needed beside it."""
+"""The whole service as one process tree on one machine: API, workers, reconciler. It needs no server."""
 
 import os
 import signal

@@ -42,7 +42,7 @@ class ShardTask:
 
 class Reporter(Protocol):
     def progress(self, done: int, failed: int, reading: int) -> None:
-        """`done` + `failed` frames are finished, in order; frames before number `reading` may be in flight."""
+        """`done` + `failed` frames are finished; those from there up to `reading` may be in flight."""
 
     def note(self, text: str) -> None:
         """Something a user should know, such as a halved batch."""

@@ -1,4 +1,4 @@
-"""Runs one shard after the other: claims it, hands it to the child, keeps the lease, records what came of it."""
+"""Runs one shard after the other: claims it, hands it to the child, keeps the lease, records the outcome."""
 
 import json
 import threading
@@ -167,7 +167,7 @@ class ShardRunner:
             self._leases.finish_publish(shard, outcome["facts"], outcome["dataset"])
 
     def _after_death(self, shard: Shard, watch: Watch, death: ChildDied) -> None:
-        """We saw the child die on this shard. Whichever image did it must end up alone, and only then counts."""
+        """We saw the child die on this shard: whichever image did it must end up alone, and only then counts."""
         log.warning("child died", reason=str(death), finished=watch.finished, reading=watch.reading)
         if shard.stage is not Stage.WORK:
             self._leases.retry(shard, f"the worker's child {death}")

@@ -10,14 +10,14 @@ from torch import Tensor
 from models.generators.interface import SceneObject
 from models.layers.lights import COOL_LED, MERCURY, NEON, NEUTRAL_LED, SODIUM, WARM_LED, Colour, Spot
 
-# Typical heights, people on two wheels included.
 HEIGHTS_M = {
     "car": 1.5,
     "truck": 3.0,
     "bus": 3.1,
-    "motorcycle": 1.55,
     "autorickshaw": 1.75,
     "pedestrian": 1.7,
+    "motorcycle": 1.1,
+    "bicycle": 1.05,
 }
 
 
@@ -75,7 +75,7 @@ def guess_view(height: int, width: int, objects: Sequence[SceneObject]) -> View:
     if not known:
         return View(height, width, 0.45 * height, 1.45)
     feet = torch.tensor([o.xyxy[3] for o in known])
-    metre_px = torch.tensor([(o.xyxy[3] - o.xyxy[1]) / HEIGHTS_M[o.category] for o in known])
+    metre_px = torch.tensor([(o.xyxy[3] - o.xyxy[1]) / _height_m(o) for o in known])
     spread = float(metre_px.var(correction=0)) if len(known) >= 4 else 0.0
     if spread > (0.02 * height) ** 2:
         camera_m = float(((metre_px - metre_px.mean()) * (feet - feet.mean())).mean()) / spread
@@ -84,6 +84,13 @@ def guess_view(height: int, width: int, objects: Sequence[SceneObject]) -> View:
         return View(height, width, min(max(horizon, -0.2 * height), 0.6 * height), camera_m, True)
     horizon = float((feet - 1.45 * metre_px).median())
     return View(height, width, min(max(horizon, 0.25 * height), 0.55 * height), 1.45, True)
+
+
+def _height_m(each: SceneObject) -> float:
+    """Typical height; some datasets box two-wheelers together with their riders, which the shape tells."""
+    x1, y1, x2, y2 = each.xyxy
+    has_rider = each.category in {"motorcycle", "bicycle"} and y2 - y1 > 0.9 * (x2 - x1)
+    return 1.65 if has_rider else HEIGHTS_M[each.category]
 
 
 def lowered_to_sky(view: View, sky: Tensor) -> View:

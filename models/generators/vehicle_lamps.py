@@ -150,6 +150,8 @@ def _near_face(each: SceneObject, view: View) -> tuple[float, float] | None:
     is_cut = x1 <= 1 or x2 >= view.width_px - 1
     if is_cut or (long_m < 5 and x2 - x1 > 1.75 * (y2 - y1)):
         return None
+    if x2 - x1 < 0.95 * wide_m / tall_m * (y2 - y1):
+        return x1, x2  # too narrow for a side to show; from above, roof and bonnet make it taller
     ahead_m = tall_m * view.focal_px / (y2 - y1)
     is_left = x1 + x2 < view.width_px
     outer = (view.width_px / 2 - x1 if is_left else x2 - view.width_px / 2) * ahead_m / view.focal_px

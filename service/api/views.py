@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from service.jobs.job import DatasetState, Job, JobKind, JobState, Progress
-from service.jobs.library import Dataset, Upload
+from service.jobs.records import Dataset, Upload
 
 Item = TypeVar("Item")
 

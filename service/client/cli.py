@@ -125,7 +125,8 @@ def translate(
     with Client(server) as client:
         job = client.translate(
             dataset, generator, name=name, select=Selection.parse(select or []).to_json(), preview=preview,
-            seed=seed, strength=strength, jpeg_quality=quality, batch_size=batch_size, error_budget=error_budget,
+            seed=seed, strength=strength, jpeg_quality=quality, batch_size=batch_size,
+            error_budget=error_budget,
         )  # fmt: skip
         if watch or preview:
             with job_bar(err, "Translating") as show:

@@ -35,9 +35,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def print_dataset(dataset: DatasetView, console: Console = out) -> None:
     counts = dataset.counts
-    console.print(
-        f"Dataset [bold]{dataset.id}[/bold] ({escape(dataset.name)}), {dataset.format or 'unread'}, {dataset.state}"
-    )
+    what = f"{dataset.format or 'unread'}, {dataset.state}"
+    console.print(f"Dataset [bold]{dataset.id}[/bold] ({escape(dataset.name)}), {what}")
     if not counts:
         return
     console.print(

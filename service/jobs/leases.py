@@ -283,8 +283,8 @@ class LeaseStore:
         ).one()
         if failed > error_budget * total:
             message = (
-                f"{failed} of {total} images failed, more than the error budget of {error_budget:.0%} allows. "
-                "The job's report names them; raise the budget or mend the images, then retry."
+                f"{failed} of {total} images failed, more than the error budget of {error_budget:.0%}. "
+                "The job's report names them; mend them, or raise the budget."
             )
             move_job(
                 connection,
@@ -330,7 +330,7 @@ class LeaseStore:
                     "position": part.position,
                     "frames_total": part.frames_total,
                     "strikes": int(part.position == strikes_at),
-                }  # fmt: skip
+                }
             )
             for index, part in enumerate(parts, start=first)
         ]

@@ -1,40 +1,13 @@
 """The rows of uploads, datasets and imported generators."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from sqlalchemy import RowMapping, func, insert, select, tuple_
 
 from service.catalogue import GeneratorCard, find_generator
 from service.errors import DatasetNotReady, NotFound
 from service.jobs.database import Database, database_now
 from service.jobs.job import DatasetState
+from service.jobs.records import Dataset, Upload
 from service.jobs.tables import datasets, generators, uploads
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    id: str
-    filename: str
-    size_bytes: int
-    sha256: str
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset's row; its frames lie in the store. `counts` are known once it is ready."""
-
-    id: str
-    name: str
-    state: DatasetState
-    version: int
-    job_id: str
-    source: dict[str, Any]
-    format: str | None
-    categories: list[str]
-    counts: dict[str, Any]
-    created_at: float
 
 
 class Library:

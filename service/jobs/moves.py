@@ -1,4 +1,4 @@
-"""Compare-and-set moves: each names the states it may start from, and leaves an event in the same transaction."""
+"""Compare-and-set moves: each names the states it may start from, and leaves an event beside it."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a job found, as a user reads it later: every finding by code, and the first ten thousand one by one."""
+"""What a job found, as a user reads it later: totals by code, and the first ten thousand one by one."""
 
 from collections import Counter
 from dataclasses import asdict

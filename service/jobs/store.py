@@ -68,8 +68,8 @@ class JobStore:
             connection.execute(
                 insert(jobs).values(
                     id=job_id, kind=kind, state=state, version=1, spec=spec, dataset_id=dataset_id,
-                    result_id=result_id, parent_id=parent_id, outcome=outcome or {}, created_at=database_now(),
-                    started_at=database_now() if is_planned else None,
+                    result_id=result_id, parent_id=parent_id, outcome=outcome or {},
+                    created_at=database_now(), started_at=database_now() if is_planned else None,
                 )
             )  # fmt: skip
             connection.execute(insert(shards), [complete_shard_row(row) for row in first_shards])

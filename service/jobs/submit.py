@@ -37,7 +37,7 @@ class IngestWish:
 
 @dataclass(frozen=True, slots=True)
 class TranslationWish:
-    """`preview`: only so many frames, shown as a contact sheet, no dataset. `batch_size` 0: chosen by the machine."""
+    """`preview`: only so many frames, as a contact sheet, no dataset. `batch_size` 0: the machine chooses."""
 
     dataset_id: str
     generator: str
@@ -115,7 +115,7 @@ def submit_generator_import(desk: Desk, wish: GeneratorImportWish) -> Job:
 
 
 def retry(desk: Desk, job_id: str) -> Job:
-    """A new job for one that failed or was cancelled; the shards it finished without a fault are taken over."""
+    """A new job for one that failed or was cancelled; what it finished without a fault is taken over."""
     old = desk.jobs.job(job_id)
     if old.state not in (JobState.FAILED, JobState.CANCELLED):
         raise IllegalTransition(f"Job {job_id}", old.state, "retried (only a failed or cancelled job can be)")

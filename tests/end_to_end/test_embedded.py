@@ -28,7 +28,9 @@ PATIENCE_SECONDS = 120.0
 def draw(path: Path, number: int, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(number)
     width, height = size
-    sky = np.linspace(230, 120, height, dtype=np.float32)[:, None, None] * np.array([0.8, 0.9, 1.0], np.float32)
+    sky = np.linspace(230, 120, height, dtype=np.float32)[:, None, None] * np.array(
+        [0.8, 0.9, 1.0], np.float32
+    )
     pixels = np.broadcast_to(sky, (height, width, 3)) + rng.normal(0, 6, (height, width, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
@@ -73,7 +75,9 @@ def write_bdd100k(root: Path, frames: int, size: tuple[int, int] = (320, 180)) -
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    os.environ.update(NIGHTSHIFT_LEASE_SECONDS="3", NIGHTSHIFT_SHARD_SECONDS="0.4", NIGHTSHIFT_HEARTBEAT_SECONDS="0.5")
+    os.environ.update(
+        NIGHTSHIFT_LEASE_SECONDS="3", NIGHTSHIFT_SHARD_SECONDS="0.4", NIGHTSHIFT_HEARTBEAT_SECONDS="0.5"
+    )
     try:
         with Stack(tmp_path_factory.mktemp("stack"), free_port()) as stack:
             wait_until_ready(stack)
@@ -105,7 +109,9 @@ def nightshift(stack: Stack) -> Callable[..., Any]:
 
 
 def entries(folder: Path) -> list[ManifestEntry]:
-    return [ManifestEntry.from_line(line) for line in (folder / "manifest.jsonl").read_text().split("\n") if line]
+    return [
+        ManifestEntry.from_line(line) for line in (folder / "manifest.jsonl").read_text().split("\n") if line
+    ]
 
 
 def wait_for(condition: Callable[[], bool], stack: Stack) -> None:
@@ -116,7 +122,9 @@ def wait_for(condition: Callable[[], bool], stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def test_a_day_dataset_becomes_a_night_dataset(nightshift: Callable[..., Any], day: Path, tmp_path: Path) -> None:
+def test_a_day_dataset_becomes_a_night_dataset(
+    nightshift: Callable[..., Any], day: Path, tmp_path: Path
+) -> None:
     dataset = nightshift("upload", day, "--select", "timeofday=daytime", "--name", "my days")
     assert dataset["state"] == "ready"
     assert dataset["format"] == "bdd100k-det20"
@@ -139,10 +147,15 @@ def test_a_day_dataset_becomes_a_night_dataset(nightshift: Callable[..., Any], d
     nightshift("download", dataset["id"], tmp_path / "day")
     nightshift("download", job["result_id"], tmp_path / "night", "--format", "yolo")
     before, after = entries(tmp_path / "day"), entries(tmp_path / "night")
-    assert [canonical_labels(entry.frame) for entry in before] == [canonical_labels(entry.frame) for entry in after]
+    assert [canonical_labels(entry.frame) for entry in before] == [
+        canonical_labels(entry.frame) for entry in after
+    ]
     for entry in after:
         assert entry.frame.timeofday == "night"
-        with Image.open(tmp_path / "night" / entry.image) as night, Image.open(tmp_path / "day" / entry.image) as source:
+        with (
+            Image.open(tmp_path / "night" / entry.image) as night,
+            Image.open(tmp_path / "day" / entry.image) as source,
+        ):
             assert night.size == source.size
             assert np.asarray(night).mean() < np.asarray(source).mean()
     card = json.loads((tmp_path / "night" / "card.json").read_text())

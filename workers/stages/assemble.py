@@ -21,7 +21,7 @@ from workers.contact_sheet import contact_sheet
 from workers.context import Bench, Outcome, ShardTask
 
 SHEET_PAIRS = 6
-BDD100K_LICENCE = "BDD100K data: education, research and not-for-profit use; commercial use only for members of its Commons."
+BDD100K_LICENCE = "BDD100K data: education, research and not-for-profit use; commercial use for members of its Commons only."
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""A checkpoint of an original repository becomes a generator of the catalogue: tensors only, safetensors inside."""
+"""A checkpoint of an original repository becomes a generator of the catalogue: tensors only."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""An upload becomes a dataset: labels are read and matched to images, then every image is checked and stored."""
+"""An upload becomes a dataset: labels are matched to images, then every image is checked and stored."""
 
 import hashlib
 import json
@@ -26,15 +26,12 @@ from workers.artifacts import (
     write_results,
 )
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
-from workers.daylight import looks_like_night
+from workers.daylight import DAY_UP_TO, NIGHT_FROM, looks_like_night
 from workers.images import ImageRejected, PlainImage, make_plain
 from workers.progress import in_order
 
 SAMPLE_FRAMES = 8
 THREADS = os.cpu_count() or 1
-# The audit names a frame only when the pixels leave little doubt; see workers.daylight for what that is worth.
-SURELY_NIGHT = 0.9
-SURELY_DAY = 0.1
 
 
 def plan_ingest(task: ShardTask, bench: Bench) -> Outcome:
@@ -125,13 +122,14 @@ def _audit(frame: Frame, plain: PlainImage, path: str, is_excluded: bool) -> Fin
         return None
     score = looks_like_night(plain.small)
     says_day = frame.timeofday == TimeOfDay.DAYTIME
-    if (says_day and score < SURELY_NIGHT) or (not says_day and score > SURELY_DAY):
+    if (says_day and score < NIGHT_FROM) or (not says_day and score > DAY_UP_TO):
         return None
+    looks = "night" if says_day else "day"
     return Finding(
         code="not-daytime" if says_day else "not-night",
         severity=Severity.ERROR if is_excluded else Severity.WARNING,
         path=path,
-        message=f"The frame is tagged {frame.timeofday} but looks like {'night' if says_day else 'day'} ({score:.2f}).",
+        message=f"The frame is tagged {frame.timeofday} but looks like {looks} ({score:.2f}).",
         cure="It was left out, as asked."
         if is_excluded
         else "Look at it; exclude such frames with --exclude-suspects.",

@@ -146,9 +146,12 @@ class _Translation:
             if isinstance(error, OSError) and not _is_about_the_image(error):
                 raise
             finding = Finding(
-                "unreadable-image", Severity.ERROR, entry.frame.name, f"The stored image cannot be read: {error}.",
-                "Ingest the dataset again.",
-            )  # fmt: skip
+                code="unreadable-image",
+                severity=Severity.ERROR,
+                path=entry.frame.name,
+                message=f"The stored image cannot be read: {error}.",
+                cure="Ingest the dataset again.",
+            )
             return LoadedFrame(number, entry, None, finding)
 
     def _translate(self, batch: list[LoadedFrame]) -> Iterator[tuple[LoadedFrame, Pixels | None]]:

@@ -50,7 +50,14 @@ def ready_dataset(client: TestClient, frames: int = 3) -> str:
     lines = []
     for number in range(frames):
         image = keys.image("train", f"f{number}", ".jpg")
-        frame = {"name": f"f{number}.jpg", "id": f"f{number}", "split": "train", "width_px": 8, "height_px": 8, "boxes": []}
+        frame = {
+            "name": f"f{number}.jpg",
+            "id": f"f{number}",
+            "split": "train",
+            "width_px": 8,
+            "height_px": 8,
+            "boxes": [],
+        }
         lines.append(json.dumps({"frame": frame, "image": image, "sha256": "0" * 64}))
         store.write(keys.dataset(dataset_id, image), b"jpeg %d" % number)
         store.write(keys.dataset(dataset_id, keys.label("train", f"f{number}")), b"")
@@ -59,7 +66,9 @@ def ready_dataset(client: TestClient, frames: int = 3) -> str:
     store.write(keys.data_yaml(dataset_id), b"train: images/train\nval: images/train\nnames: {0: car}\n")
     store.write(keys.report(job_id), b'{"totals": {}, "findings": []}')
     counts = {"frames": frames, "boxes": 0, "splits": {"train": frames}, "findings": {}}
-    leases.finish_publish(claim(client, job_id, 2), {}, {"counts": counts, "categories": ["car"], "format": "yolo"})
+    leases.finish_publish(
+        claim(client, job_id, 2), {}, {"counts": counts, "categories": ["car"], "format": "yolo"}
+    )
     return str(dataset_id)
 
 
@@ -121,8 +130,20 @@ def test_a_dataset_is_accepted_at_once_and_a_worker_is_rung_for(client: TestClie
         ("POST", "/v1/datasets", {"upload_id": "up-none"}, 404, "not-found"),
         ("POST", "/v1/datasets", {}, 422, "validation-error"),
         ("POST", "/v1/datasets", {"upload_id": "x", "selekt": {}}, 422, "validation-error"),
-        ("POST", "/v1/datasets", {"upload_id": "x", "select": {"timeofday": ["noon"]}}, 422, "invalid-request"),
-        ("POST", "/v1/translations", {"dataset_id": "ds-none", "generator": "camera-night"}, 404, "not-found"),
+        (
+            "POST",
+            "/v1/datasets",
+            {"upload_id": "x", "select": {"timeofday": ["noon"]}},
+            422,
+            "invalid-request",
+        ),
+        (
+            "POST",
+            "/v1/translations",
+            {"dataset_id": "ds-none", "generator": "camera-night"},
+            404,
+            "not-found",
+        ),
         ("GET", "/v1/jobs?limit=0", None, 422, "validation-error"),
         ("GET", "/v1/jobs?cursor=garbage", None, 422, "invalid-request"),
         ("GET", "/v1/datasets?cursor=WzEsMl0", None, 422, "invalid-request"),
@@ -145,7 +166,9 @@ def test_what_cannot_be_answered_is_a_problem_with_a_reason(
         ({"error_budget": -0.1}, "validation-error"),
     ],
 )
-def test_a_translation_that_makes_no_sense_is_refused(client: TestClient, change: dict[str, Any], code: str) -> None:
+def test_a_translation_that_makes_no_sense_is_refused(
+    client: TestClient, change: dict[str, Any], code: str
+) -> None:
     wish = {"dataset_id": ready_dataset(client), "generator": "camera-night", **change}
     assert_problem(client.post("/v1/translations", json=wish), 422, code)
 
@@ -258,8 +281,16 @@ def test_the_catalogue_lists_the_bundled_generators(client: TestClient) -> None:
         ({"name": "../etc"}, "validation-error"),
     ],
 )
-def test_an_import_that_makes_no_sense_is_refused(client: TestClient, change: dict[str, str], code: str) -> None:
-    wish = {"upload_id": upload(client), "name": "mine", "architecture": "cyclegan", "direction": "day2night", **change}
+def test_an_import_that_makes_no_sense_is_refused(
+    client: TestClient, change: dict[str, str], code: str
+) -> None:
+    wish = {
+        "upload_id": upload(client),
+        "name": "mine",
+        "architecture": "cyclegan",
+        "direction": "day2night",
+        **change,
+    }
     assert_problem(client.post("/v1/generators", json=wish), 422, code)
 
 
@@ -272,4 +303,9 @@ def test_health_and_readiness(client: TestClient) -> None:
 
 def test_every_operation_is_described(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
-    assert set(document["paths"]) >= {"/v1/uploads", "/v1/datasets", "/v1/translations", "/v1/jobs/{job_id}/events"}
+    assert set(document["paths"]) >= {
+        "/v1/uploads",
+        "/v1/datasets",
+        "/v1/translations",
+        "/v1/jobs/{job_id}/events",
+    }

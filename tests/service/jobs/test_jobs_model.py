@@ -96,7 +96,13 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
     @initialize(budget=st.sampled_from([0.0, 0.3, 1.0]))
     def submit(self, budget: float) -> None:
         self.model = Model(budget)
-        first = {"job_id": "job-1", "index": 0, "stage": Stage.PLAN, "plan_key": "jobs/job-1/plan.jsonl", "result_key": "r"}
+        first = {
+            "job_id": "job-1",
+            "index": 0,
+            "stage": Stage.PLAN,
+            "plan_key": "jobs/job-1/plan.jsonl",
+            "result_key": "r",
+        }
         self.jobs.create(JobKind.TRANSLATION, {"error_budget": budget}, [first], job_id="job-1")
 
     @rule(pick=st.integers(0, 99))
@@ -170,7 +176,10 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         assert str(self.jobs.job("job-1").state) == self.model.job
-        real = {shard.index: (str(shard.stage), str(shard.state), shard.fence) for shard in self.jobs.shards("job-1")}
+        real = {
+            shard.index: (str(shard.stage), str(shard.state), shard.fence)
+            for shard in self.jobs.shards("job-1")
+        }
         assert real == {
             index: (shard.stage, shard.state, shard.fence) for index, shard in enumerate(self.model.shards)
         }

@@ -21,7 +21,9 @@ def new_job(desk: Desk, error_budget: float = 0.2, job_id: str = "job-a") -> str
         "plan_key": keys.plan(job_id), "result_key": keys.shard_result(job_id, 0),
     }  # fmt: skip
     result = {"id": f"ds-{job_id}", "name": "night", "source": {}, "format": None}
-    desk.jobs.create(JobKind.TRANSLATION, {"error_budget": error_budget}, [first], job_id=job_id, result=result)
+    desk.jobs.create(
+        JobKind.TRANSLATION, {"error_budget": error_budget}, [first], job_id=job_id, result=result
+    )
     return job_id
 
 

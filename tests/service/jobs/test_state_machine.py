@@ -23,11 +23,26 @@ PAIRS = [
 
 
 def add_row(database: Database, machine: str, state: str) -> None:
-    job = {"id": "job-1", "kind": "ingest", "state": "queued", "version": 1, "spec": {}, "outcome": {}, "created_at": 0.0}
+    job = {
+        "id": "job-1",
+        "kind": "ingest",
+        "state": "queued",
+        "version": 1,
+        "spec": {},
+        "outcome": {},
+        "created_at": 0.0,
+    }
     with database.writing() as connection:
         connection.execute(insert(jobs).values(**{**job, "state": state if machine == "job" else "queued"}))
         if machine == "shard":
-            row = {"job_id": "job-1", "index": 0, "stage": "work", "state": state, "plan_key": "", "result_key": ""}
+            row = {
+                "job_id": "job-1",
+                "index": 0,
+                "stage": "work",
+                "state": state,
+                "plan_key": "",
+                "result_key": "",
+            }
             connection.execute(insert(shards), [complete_shard_row(row)])
         if machine == "dataset":
             connection.execute(
