@@ -194,7 +194,7 @@ class Translator:
 
 
 def _memory_format(generator: Generator, device: torch.device) -> torch.memory_format:
-    """Tensor cores want channels_last; on a CPU each network knows what was measured for it."""
-    if not isinstance(generator, NetworkGenerator):
-        return torch.contiguous_format
-    return torch.channels_last if device.type == "cuda" else generator.cpu_memory_format
+    """On a CPU each network knows what was measured for it. Otherwise channels_last, as images lie in memory."""
+    if isinstance(generator, NetworkGenerator) and device.type != "cuda":
+        return generator.cpu_memory_format
+    return torch.channels_last

@@ -14,11 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_imports_keep_their_direction() -> None:
-    done = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.client.cli", "workers.shard_runner", "workers.reconciler"])
+@pytest.mark.parametrize(
+    "module", ["service.app", "service.client.cli", "workers.shard_runner", "workers.reconciler"]
+)
 def test_neither_the_service_nor_the_parent_of_a_worker_loads_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'ultralytics' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

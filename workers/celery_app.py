@@ -5,11 +5,10 @@ second layer of processes would only hide how that child ended.
 """
 
 import os
-import signal
 import socket
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
 from service.jobs.database import Database
 from service.jobs.leases import LeaseStore
@@ -56,21 +55,15 @@ def _set_up_logs(**_: Any) -> None:
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _start_child(**_: Any) -> None:
     runner().start()
-    # Celery's own handlers wait for the task to end; ours first asks it to give its shard back.
-    signal.signal(signal.SIGTERM, _stop_softly(signal.getsignal(signal.SIGTERM)))
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _give_shard_back(**_: Any) -> None:
+    """Celery would wait for the task to end, and that may take a minute."""
+    runner().stop()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
-@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def _end_child(**_: Any) -> None:
     if _runner is not None:
         _runner.close()
-
-
-def _stop_softly(following: Any) -> Any:
-    def handle(number: int, frame: Any) -> None:
-        runner().stop()
-        if callable(following):
-            following(number, frame)
-
-    return handle

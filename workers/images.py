@@ -119,10 +119,20 @@ def _is_deep_png(image: Image.Image) -> bool:
 
 def _make_plain(image: Image.Image, data: bytes) -> PlainImage:
     suffix = SUFFIXES[str(image.format)]
-    is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+    if suffix == ".png":
+        image.load()  # its EXIF may follow the pixels; a cut must not be taken for a fault in the EXIF
+    is_turned = _orientation(image) in range(2, 9)
     if image.mode == "RGB" and not is_turned and "transparency" not in image.info:
         return _keep(image, data, suffix)
     return _convert(image, suffix, is_turned)
+
+
+def _orientation(image: Image.Image) -> object:
+    """What the EXIF says, if anything; EXIF that cannot be read is no fault of the pixels."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _keep(image: Image.Image, data: bytes, suffix: str) -> PlainImage:

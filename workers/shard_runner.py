@@ -67,9 +67,13 @@ class ShardRunner:
         if self._child is not None:
             return
         self._child = ChildProcess()
-        while not any(message.get("ready") for message in self._child.messages(1.0)):
-            if self._stopping.is_set():
-                break
+        try:
+            while not any(message.get("ready") for message in self._child.messages(1.0)):
+                if self._stopping.is_set():
+                    break
+        except ChildDied:
+            self._drop_child()
+            raise
 
     def stop(self) -> None:
         """Ask the shard in progress to be given back; `run` returns soon after."""
@@ -104,11 +108,19 @@ class ShardRunner:
         notes: list[str] = []
         try:
             self._the_child().send(self._task(job, shard).to_json())
+        except ChildDied as death:  # it was dead before it read of this shard: no image is to blame
+            self._drop_child()
+            self._leases.release(shard, f"the worker's child had {death}")
+            return
+        try:
             answer = self._await_answer(shard, watch, notes)
         except ChildDied as death:
-            self._child = None
+            self._drop_child()
             self._after_death(shard, watch, death)
             return
+        except BaseException:
+            self._drop_child()  # it works on, and its answer must not be taken for the next shard's
+            raise
         if answer is None:
             return
         self._record(shard, answer, notes)
@@ -238,7 +250,7 @@ class ShardRunner:
         return self._child
 
     def _drop_child(self) -> None:
-        """The quickest way to make a child stop in the middle of a batch that takes minutes."""
+        """The quickest way to make a child stop in the middle of a batch that takes minutes; a dead one too."""
         self.close()
 
 

@@ -151,8 +151,12 @@ class LeaseStore:
                 return False
             record_event(
                 connection, shard.job_id, "shard", index=shard.index, state="done",
-                frames_done=frames_done, frames_failed=frames_failed, notes=list(notes),
+                frames_done=frames_done, frames_failed=frames_failed,
             )  # fmt: skip
+            for note in notes:
+                record_event(connection, shard.job_id, "note", index=shard.index, text=note)
+            if notes:
+                self._add_notes(connection, shard.job_id, notes)
             self.settle(connection, shard.job_id)
             return True
 
@@ -385,6 +389,12 @@ class LeaseStore:
                 .where(jobs.c.id == shard.job_id, jobs.c.work_started_at.is_(None))
                 .values(work_started_at=database_now())
             )
+
+    def _add_notes(self, connection: Connection, job_id: str, notes: Sequence[str]) -> None:
+        """What happened on the way, each kind of thing once: "out of memory at batch 8: halved to 4"."""
+        outcome = connection.scalar(select(jobs.c.outcome).where(jobs.c.id == job_id)) or {}
+        known = outcome.get("notes", [])
+        self._add_outcome(connection, job_id, {"notes": list(dict.fromkeys([*known, *notes]))})
 
     def _add_outcome(self, connection: Connection, job_id: str, outcome: dict[str, Any]) -> None:
         known = connection.scalar(select(jobs.c.outcome).where(jobs.c.id == job_id)) or {}

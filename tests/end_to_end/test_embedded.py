@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from PIL import Image
 from service.client.client import Client, JobFailed
 from service.client.local import wait_until_ready
 from service.datasets.manifest import ManifestEntry, canonical_labels
+from service.jobs.database import Database
+from service.jobs.store import JobStore
 from service.stack import Stack, free_port
 
 # Its own processes take their time on a busy machine.
@@ -222,7 +225,10 @@ def test_a_cancelled_job_stops_in_mid_image_and_its_retry_finishes(stack: Stack,
         client.wait(client.import_generator(upload_id, "my-cyclegan", "cyclegan", "day2night"))
         dataset = client.wait_for_dataset(client.create_dataset(client.upload(source)))
         job = client.translate(dataset.id, "my-cyclegan:1")
-        wait_for(lambda: client.job(job.id).progress.frames_total > 0, stack)
+        wait_for(lambda: shard_states(stack, job.id)[-1:] == ["running"], stack)
+        os.kill(worker_pid(stack), signal.SIGTERM)  # told to stop: gives its shard back at once
+        wait_for(lambda: "pending" in shard_states(stack, job.id), stack)
+        wait_for(lambda: shard_states(stack, job.id)[-1:] == ["running"], stack)
         client.cancel(job.id)
         wait_for(lambda: client.job(job.id).finished_at is not None, stack)
         cancelled = client.job(job.id)
@@ -231,6 +237,17 @@ def test_a_cancelled_job_stops_in_mid_image_and_its_retry_finishes(stack: Stack,
         again = client.wait(client.retry(job.id))
         assert again.result_id == job.result_id
         assert client.dataset(str(again.result_id)).counts["frames"] == dataset.counts["frames"]
+
+
+def test_nothing_is_kept_of_an_upload_that_breaks_off(stack: Stack) -> None:
+    uploads = stack.data_dir / "store" / "uploads"
+    before = set(uploads.iterdir())
+    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
+        connection.sendall(
+            b"PUT /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 6_000_000
+        )
+        wait_for(lambda: set(uploads.iterdir()) != before, stack)
+    wait_for(lambda: set(uploads.iterdir()) == before, stack)
 
 
 def test_a_wrong_checkpoint_is_refused_with_its_reason(stack: Stack, tmp_path: Path) -> None:
@@ -247,6 +264,14 @@ def test_a_wrong_checkpoint_is_refused_with_its_reason(stack: Stack, tmp_path: P
 def has_gone_on(client: Client, job_id: str, done_before: int) -> bool:
     job = client.job(job_id)
     return job.finished_at is not None or job.progress.frames_done > done_before
+
+
+def shard_states(stack: Stack, job_id: str) -> list[str]:
+    """The states that the shards of a job's work went through."""
+    database = Database(f"sqlite:///{stack.data_dir / 'nightshift.sqlite3'}")
+    events = JobStore(database).events(job_id)
+    database.close()
+    return [event.data["state"] for event in events if event.kind == "shard" and event.data["index"] > 0]
 
 
 def worker_pid(stack: Stack) -> int:

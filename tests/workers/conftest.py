@@ -99,6 +99,7 @@ class Workshop:
         self.reporter = NotebookReporter()
         self.bench = Bench(store, settings, self.reporter)
         self._numbers = count(1)
+        self._plans: dict[str, ShardTask] = {}
 
     def upload(self, content: bytes | Mapping[str, Any]) -> str:
         """Store an upload: bytes as they are, a mapping as a zip (bytes and text as they are, else JSON)."""
@@ -165,7 +166,7 @@ class Workshop:
     def first_task(self, kind: JobKind, spec: dict[str, Any], dataset_id: str | None = None) -> ShardTask:
         number = next(self._numbers)
         job_id = self.job_id = f"job-{number}"
-        return ShardTask(
+        self._plans[job_id] = ShardTask(
             job_id=job_id,
             kind=kind,
             stage=Stage.PLAN,
@@ -178,6 +179,7 @@ class Workshop:
             start_byte=0,
             stop_byte=0,
         )
+        return self._plans[job_id]
 
     def work_task(self, plan: ShardTask, planned: Outcome, part: ShardPlan, index: int) -> ShardTask:
         return replace(
@@ -191,6 +193,10 @@ class Workshop:
 
     def do(self, task: ShardTask) -> Outcome:
         return run_stage(ShardTask.from_json(json.loads(json.dumps(task.to_json()))), self.bench)
+
+    def first_task_of(self, done: Done) -> ShardTask:
+        """The planning task of a job that was done, to repeat parts of it."""
+        return self._plans[done.job_id]
 
     @property
     def rejection(self) -> Any:

@@ -142,7 +142,7 @@ class _Translation:
             return LoadedFrame(
                 number, entry, decode(self._store.read(keys.dataset(self._source, entry.image)))
             )
-        except (ObjectNotFound, ValueError, OSError) as error:
+        except (ObjectNotFound, ValueError, SyntaxError, OSError) as error:  # Pillow's word for broken PNGs
             if isinstance(error, OSError) and not _is_about_the_image(error):
                 raise
             finding = Finding(
