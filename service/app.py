@@ -33,8 +33,14 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         yield
         app.state.services.database.close()
 
+    # FastAPI's pages of documentation load scripts from another host; the document itself is ours.
     app = FastAPI(
-        title="Nightshift", version=version("nightshift"), description=DESCRIPTION, lifespan=lifespan
+        title="Nightshift",
+        version=version("nightshift"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     add_error_handlers(app)
     app.include_router(health.router)

@@ -186,7 +186,7 @@ class ShardRunner:
         elif shard.frames_total == 1:
             self._leases.strike(shard)
         else:
-            self._leases.split(shard, self._parts_after_death(shard, watch), None)
+            self._leases.split(shard, self._parts_after_death(shard, watch))
 
     def _parts_after_death(self, shard: Shard, watch: Watch) -> list[ShardPlan]:
         """What was finished, each image that was in flight alone, and the rest."""

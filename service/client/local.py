@@ -33,7 +33,7 @@ def serve(data: Path, port: int, workers: int) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     with Stack(data, port, workers) as stack:
         wait_until_ready(stack)
-        out.print(f"Nightshift is up: [bold]{stack.url}[/bold]   (API: {stack.url}/docs)")
+        out.print(f"Nightshift is up: [bold]{stack.url}[/bold]   (its API: {stack.url}/openapi.json)")
         out.print(f"Everything is kept in {stack.data_dir}; logs in {stack.log_dir}. Stop with Ctrl-C.")
         try:
             stack.watch()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from service.jobs.database import Database, database_now
 from service.jobs.job import (
@@ -17,7 +17,8 @@ from service.jobs.job import (
     Stage,
 )
 from service.jobs.moves import move_dataset, move_job, record_event
-from service.jobs.store import SHARD_COLUMNS, as_shard, complete_shard_row, settle_cancelled
+from service.jobs.settling import insert_work, settle
+from service.jobs.store import SHARD_COLUMNS, as_shard
 from service.jobs.tables import jobs, shards
 from service.storage import keys
 
@@ -98,7 +99,7 @@ class LeaseStore:
                 record_event(
                     connection, shard.job_id, "shard", index=shard.index, state="pending", reason=reason
                 )
-                self.settle(connection, shard.job_id)
+                settle(connection, shard.job_id)
 
     def retry(self, shard: Shard, error: str) -> None:
         """An unforeseen error: try again a little later, and fail the job when that was tried enough."""
@@ -133,16 +134,16 @@ class LeaseStore:
                     error_code=code,
                     error=message,
                 )
-                self.settle(connection, shard.job_id)
+                settle(connection, shard.job_id)
 
     def finish_plan(self, shard: Shard, parts: Sequence[ShardPlan], outcome: dict[str, Any]) -> bool:
         with self.database.writing() as connection:
             if not self._finish(connection, shard, 0, 0):
                 return False
-            self._insert_parts(connection, shard, parts, keys.plan(shard.job_id))
+            insert_work(connection, shard.job_id, parts, keys.plan(shard.job_id))
             self._add_outcome(connection, shard.job_id, outcome)
             record_event(connection, shard.job_id, "planned", shards=len(parts), **outcome)
-            self.settle(connection, shard.job_id)
+            settle(connection, shard.job_id)
             return True
 
     def finish_work(self, shard: Shard, frames_done: int, frames_failed: int, notes: Sequence[str]) -> bool:
@@ -157,7 +158,7 @@ class LeaseStore:
                 record_event(connection, shard.job_id, "note", index=shard.index, text=note)
             if notes:
                 self._add_notes(connection, shard.job_id, notes)
-            self.settle(connection, shard.job_id)
+            settle(connection, shard.job_id)
             return True
 
     def finish_publish(self, shard: Shard, outcome: dict[str, Any], dataset: dict[str, Any] | None) -> bool:
@@ -167,22 +168,19 @@ class LeaseStore:
                 return False
             self._add_outcome(connection, shard.job_id, outcome)
             if not move_job(connection, shard.job_id, [JobState.PUBLISHING], JobState.SUCCEEDED):
-                self.settle(connection, shard.job_id)  # it was cancelled meanwhile
+                settle(connection, shard.job_id)  # it was cancelled meanwhile
                 return False
             result_id = connection.scalar(select(jobs.c.result_id).where(jobs.c.id == shard.job_id))
             if dataset is not None and result_id is not None:
                 move_dataset(connection, result_id, DatasetState.PENDING, DatasetState.READY, **dataset)
             return True
 
-    def split(self, shard: Shard, parts: Sequence[ShardPlan], strikes_at: int | None) -> bool:
-        """Replace a shard whose worker died by smaller ones, so that the image that did it ends up alone.
-
-        `strikes_at`: the position of a single image that was alone in flight when its worker was seen to die.
-        """
+    def split(self, shard: Shard, parts: Sequence[ShardPlan]) -> bool:
+        """Replace a shard whose worker died by smaller ones, so that the image that did it ends up alone."""
         with self.database.writing() as connection:
             if not self._update(connection, shard, state=ShardState.SPLIT, lease_until=None, worker=None):
                 return False
-            self._insert_parts(connection, shard, parts, shard.plan_key, strikes_at)
+            insert_work(connection, shard.job_id, parts, shard.plan_key)
             record_event(
                 connection, shard.job_id, "shard", index=shard.index, state="split", parts=len(parts)
             )
@@ -265,85 +263,7 @@ class LeaseStore:
 
     def settle_job(self, job_id: str) -> None:
         with self.database.writing() as connection:
-            self.settle(connection, job_id)
-
-    def settle(self, connection: Connection, job_id: str) -> None:
-        """Move a job on when its shards allow it; safe to call at any time, by anyone."""
-        job = connection.execute(select(jobs.c.state, jobs.c.spec).where(jobs.c.id == job_id)).one()
-        if job.state == JobState.CANCELLING:
-            settle_cancelled(connection, job_id)
-        elif job.state == JobState.RUNNING:
-            self._settle_running(connection, job_id, float(job.spec.get("error_budget", 1.0)))
-
-    def _settle_running(self, connection: Connection, job_id: str, error_budget: float) -> None:
-        live = and_(shards.c.job_id == job_id, shards.c.state != ShardState.SPLIT)
-        waiting = func.coalesce(func.sum(shards.c.frames_total).filter(shards.c.stage == Stage.WORK), 0)
-        total, failed, open_shards = connection.execute(
-            select(
-                waiting,
-                func.coalesce(func.sum(shards.c.frames_failed), 0),
-                func.count().filter(shards.c.state != ShardState.DONE),
-            ).where(live)
-        ).one()
-        if failed > error_budget * total:
-            message = (
-                f"{failed} of {total} images failed, more than the error budget of {error_budget:.0%}. "
-                "The job's report names them; mend them, or raise the budget."
-            )
-            move_job(
-                connection,
-                job_id,
-                [JobState.RUNNING],
-                JobState.FAILED,
-                error_code="error-budget",
-                error=message,
-            )
-        elif open_shards == 0 and move_job(connection, job_id, [JobState.RUNNING], JobState.PUBLISHING):
-            self._insert_publish(connection, job_id)
-
-    def _insert_publish(self, connection: Connection, job_id: str) -> None:
-        index = self._next_index(connection, job_id)
-        plan_key = connection.scalar(
-            select(shards.c.plan_key).where(shards.c.job_id == job_id, shards.c.stage == Stage.PLAN)
-        )  # a retry works on its parent's plan
-        row = {
-            "job_id": job_id, "index": index, "stage": Stage.PUBLISH, "plan_key": plan_key,
-            "result_key": keys.shard_result(job_id, index),
-        }  # fmt: skip
-        connection.execute(insert(shards), [complete_shard_row(row)])
-
-    def _insert_parts(
-        self,
-        connection: Connection,
-        shard: Shard,
-        parts: Sequence[ShardPlan],
-        plan_key: str,
-        strikes_at: int | None = None,
-    ) -> None:
-        first = self._next_index(connection, shard.job_id)
-        rows = [
-            complete_shard_row(
-                {
-                    "job_id": shard.job_id,
-                    "index": index,
-                    "stage": Stage.WORK,
-                    "plan_key": plan_key,
-                    "result_key": keys.shard_result(shard.job_id, index),
-                    "start_byte": part.start_byte,
-                    "stop_byte": part.stop_byte,
-                    "position": part.position,
-                    "frames_total": part.frames_total,
-                    "strikes": int(part.position == strikes_at),
-                }
-            )
-            for index, part in enumerate(parts, start=first)
-        ]
-        if rows:
-            connection.execute(insert(shards), rows)
-
-    def _next_index(self, connection: Connection, job_id: str) -> int:
-        highest = connection.scalar(select(func.max(shards.c.index)).where(shards.c.job_id == job_id))
-        return 0 if highest is None else int(highest) + 1
+            settle(connection, job_id)
 
     def _finish(self, connection: Connection, shard: Shard, frames_done: int, frames_failed: int) -> bool:
         return self._update(

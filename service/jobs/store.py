@@ -21,6 +21,7 @@ from service.jobs.job import (
     Stage,
 )
 from service.jobs.moves import move_dataset, move_job, record_event
+from service.jobs.settling import complete_shard_row, settle_cancelled
 from service.jobs.tables import datasets, events, jobs, shards
 
 JOB_COLUMNS = list(jobs.c)
@@ -161,24 +162,6 @@ class JobStore:
                 created_at=database_now(), **row,
             )
         )  # fmt: skip
-
-
-def complete_shard_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A shard's row with every column set: rows inserted together must name the same columns."""
-    defaults: dict[str, Any] = {
-        "state": ShardState.PENDING, "fence": 0, "attempts": 0, "strikes": 0, "worker": None,
-        "lease_until": None, "not_before": 0.0, "hinted_at": 0.0, "start_byte": 0, "stop_byte": 0,
-        "position": 0, "frames_total": 0, "frames_done": 0, "frames_failed": 0,
-    }  # fmt: skip
-    return {**defaults, **row}
-
-
-def settle_cancelled(connection: Connection, job_id: str) -> bool:
-    """Finish a cancellation once no worker holds a shard any more."""
-    running = select(shards.c.index).where(shards.c.job_id == job_id, shards.c.state == ShardState.RUNNING)
-    if connection.execute(running.limit(1)).first() is not None:
-        return False
-    return move_job(connection, job_id, [JobState.CANCELLING], JobState.CANCELLED)
 
 
 def as_job(row: RowMapping) -> Job:

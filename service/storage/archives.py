@@ -1,6 +1,9 @@
 """Zip archives, read by member and written as a stream. Nothing is ever extracted by its own name."""
 
+import errno
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -11,6 +14,8 @@ from service.errors import DatasetRejected
 from service.storage.object_store import ObjectStore
 
 MIN_ZIP_BYTES = 22  # an empty archive: the end-of-directory record alone
+# What reading a damaged archive raises, beside a ValueError or OSError for places that are not in the file.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
 
 
 class Archive:
@@ -26,24 +31,41 @@ class Archive:
         return list(self._members)
 
     def open(self, name: str) -> BinaryIO:
-        return self._zip.open(self._members[name])  # type: ignore[return-value]
+        with _naming(name):
+            return self._zip.open(self._members[name])  # type: ignore[return-value]
 
     def read(self, name: str) -> bytes:
         """Raises:
         DatasetRejected: `corrupt-archive`, naming the member.
         """
-        try:
+        with _naming(name):
             return self._zip.read(self._members[name])
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise DatasetRejected(
-                "corrupt-archive", f"The archive's member {name!r} is damaged ({error}).", "Upload it again."
-            ) from error
 
 
 @contextmanager
 def open_archive(store: ObjectStore, key: str) -> Iterator[Archive]:
+    """Raises:
+    DatasetRejected: also for damage that shows only while a member is read piece by piece.
+    """
     with store.open(key) as file:
-        yield Archive(file)
+        try:
+            yield Archive(file)
+        except DAMAGE as error:
+            raise _corrupt(f"The zip archive is damaged: {error}.") from error
+
+
+@contextmanager
+def _naming(member: str) -> Iterator[None]:
+    try:
+        yield
+    except (*DAMAGE, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's or the network's fault, not the archive's
+        raise _corrupt(f"The archive's member {member!r} is damaged ({error}).") from error
+
+
+def _corrupt(message: str) -> DatasetRejected:
+    return DatasetRejected("corrupt-archive", message, "It may be cut off; upload it again.")
 
 
 def stream_zip(members: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
@@ -70,12 +92,8 @@ def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
         )
     try:
         return zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise DatasetRejected(
-            "corrupt-archive",
-            f"The zip archive cannot be read: {error}.",
-            "It may be cut off; upload it again.",
-        ) from error
+    except (*DAMAGE, ValueError) as error:
+        raise _corrupt(f"The zip archive cannot be read: {error}.") from error
 
 
 def _refuse_unusable(infos: list[zipfile.ZipInfo], members: dict[str, zipfile.ZipInfo]) -> None:
@@ -104,4 +122,5 @@ def _refuse_unusable(infos: list[zipfile.ZipInfo], members: dict[str, zipfile.Zi
 
 
 def _posix(name: str) -> str:
-    return name.replace("\\", "/")
+    """Below the archive's root, however a program spelt it: no leading slash, no backslash."""
+    return name.replace("\\", "/").lstrip("/")

@@ -93,7 +93,7 @@ def test_a_silent_worker_loses_its_shard_and_cannot_finish_it(desk: Desk, databa
     assert desk.leases.renew(lost, 4, 0) is Lease.LOST
     assert desk.leases.look(lost) is Lease.LOST
     assert not desk.leases.finish_work(lost, 4, 0, [])
-    assert not desk.leases.split(lost, PARTS, None)
+    assert not desk.leases.split(lost, PARTS)
     desk.leases.retry(lost, "late")
     desk.leases.fail(lost, "late", "late")
     desk.leases.release(lost, "late")
@@ -180,7 +180,7 @@ def test_a_split_shard_is_replaced_by_its_parts(desk: Desk) -> None:
     job_id = planned_job(desk)
     shard = claim(desk, job_id, 1)
     parts = [ShardPlan(0, 5, 0, 2), ShardPlan(5, 7, 2, 1), ShardPlan(7, 10, 3, 1)]
-    assert desk.leases.split(shard, parts, None)
+    assert desk.leases.split(shard, parts)
     live = [each for each in desk.jobs.shards(job_id) if each.state is not ShardState.SPLIT]
     assert [each.position for each in live if each.stage is Stage.WORK] == [0, 2, 3, 4, 8]
     assert desk.jobs.progress(desk.jobs.job(job_id)).frames_total == 10

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.jobs.database import Database
 from service.jobs.job import DATASET_MOVES, JOB_MOVES, MOVES, SHARD_MOVES
-from service.jobs.store import complete_shard_row
+from service.jobs.settling import complete_shard_row
 from service.jobs.tables import datasets, jobs, legal_moves, metadata, shards
 
 TABLES = {"job": jobs, "shard": shards, "dataset": datasets}
