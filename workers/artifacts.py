@@ -1,66 +1,20 @@
 """What stages write to the object store, and read back from it."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from service.datasets.dataset import Finding, Frame
+from service.datasets.dataset import Frame
 from service.datasets.manifest import ManifestEntry
 from service.datasets.yolo import write_label
 from service.errors import ObjectNotFound
-from service.jobs.report import finding_from_json, finding_to_json
 from service.storage import keys
 from service.storage.object_store import ObjectStore
 from workers.context import ShardTask
 
-# Each line of a shard's result begins with what it is.
-ENTRY, FINDING = b"E ", b"F "
-
 
 def write_json(store: ObjectStore, key: str, data: dict[str, Any]) -> None:
     store.write(key, (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
-
-
-def write_findings(store: ObjectStore, key: str, findings: Iterable[Finding]) -> None:
-    with store.writing(key) as file:
-        for finding in findings:
-            file.write(finding_line(finding))
-
-
-@dataclass(frozen=True, slots=True)
-class FrameResult:
-    """What became of one frame: its entry in the manifest, or none, and what there is to say about it."""
-
-    entry: ManifestEntry | None
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def is_done(self) -> bool:
-        return self.entry is not None
-
-
-def write_results(store: ObjectStore, key: str, results: Iterable[FrameResult]) -> None:
-    """In the order given, so that the same frames make the same bytes."""
-    with store.writing(key) as file:
-        for result in results:
-            if result.entry is not None:
-                file.write(ENTRY + result.entry.to_line().encode() + b"\n")
-            for finding in result.findings:
-                file.write(finding_line(finding))
-
-
-def read_results(store: ObjectStore, key: str) -> Iterator[ManifestEntry | Finding]:
-    for line in store.lines(key):
-        tag, content = line[: len(ENTRY)], line[len(ENTRY) :]
-        if tag == ENTRY:
-            yield ManifestEntry.from_line(content.decode())
-        else:
-            yield finding_from_json(json.loads(content))
-
-
-def finding_line(finding: Finding) -> bytes:
-    return FINDING + json.dumps(finding_to_json(finding), sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def source_image(store: ObjectStore, dataset_id: str, frame: Frame) -> bytes:

@@ -30,7 +30,7 @@ import numpy as np
 
 REDUCED_WIDTH_PX = 160  # the scale at which the statistics below were fitted
 NIGHT_FROM = 0.80  # a score from here on says night
-# A score up to here says day: 12 of 891 night frames of the sets above do, 9 of them from the high-gain dashcam.
+# A score up to here says day: 12 of 891 night frames of these sets do, 9 of them from the high-gain dashcam.
 DAY_UP_TO = 0.10
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]

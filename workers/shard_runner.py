@@ -15,10 +15,10 @@ from service.jobs.job import Job, Shard, ShardPlan, ShardState, Stage
 from service.jobs.leases import Lease, LeaseStore
 from service.jobs.library import Library
 from service.jobs.queue import Queue, ring
+from service.jobs.results import finding_line
 from service.jobs.store import JobStore
 from service.settings import Settings
 from service.storage.object_store import ObjectStore
-from workers.artifacts import finding_line
 from workers.child_process import ChildDied, ChildProcess
 from workers.context import ShardTask
 
@@ -179,7 +179,7 @@ class ShardRunner:
             self._leases.finish_publish(shard, outcome["facts"], outcome["dataset"])
 
     def _after_death(self, shard: Shard, watch: Watch, death: ChildDied) -> None:
-        """We saw the child die on this shard: whichever image did it must end up alone, and only then counts."""
+        """We saw the child die on this shard. Whichever image did it must end up alone; then it counts."""
         log.warning("child died", reason=str(death), finished=watch.finished, reading=watch.reading)
         if shard.stage is not Stage.WORK:
             self._leases.retry(shard, f"the worker's child {death}")
@@ -250,7 +250,7 @@ class ShardRunner:
         return self._child
 
     def _drop_child(self) -> None:
-        """The quickest way to make a child stop in the middle of a batch that takes minutes; a dead one too."""
+        """The quickest way to make a child stop in the middle of a batch; a dead one too."""
         self.close()
 
 

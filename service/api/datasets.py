@@ -9,12 +9,12 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Cursor, Here, Limit, age_cursor, decode_cursor, encode_cursor
-from service.api.jobs import job_view
+from service.api.jobs import job_report, job_view
 from service.api.views import DatasetAndJob, DatasetView, FrameView, Page
 from service.datasets.dataset import Split
 from service.datasets.plan import Options
 from service.datasets.selection import Selection
-from service.errors import NotFound, ObjectNotFound
+from service.errors import NotFound
 from service.exports import ExportFormat, export_zip
 from service.jobs.submit import IngestWish, submit_ingest
 from service.storage import keys
@@ -88,11 +88,7 @@ def get_dataset(dataset_id: str, here: Here) -> DatasetView:
 def get_report(dataset_id: str, here: Here) -> dict[str, Any]:
     """What was found while the dataset was made: every rejected or changed item with its reason."""
     dataset = here.desk.library.dataset(dataset_id)
-    try:
-        report: dict[str, Any] = json.loads(here.store.read(keys.report(dataset.job_id)))
-    except ObjectNotFound:
-        raise NotFound("report of dataset", dataset_id) from None
-    return report
+    return job_report(here, here.desk.jobs.job(dataset.job_id))
 
 
 @router.get("/{dataset_id}/frames")

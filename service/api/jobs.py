@@ -16,6 +16,7 @@ from service.api.views import JobView, Page
 from service.datasets.selection import Selection
 from service.errors import NotFound, ObjectNotFound
 from service.jobs.job import Job, JobKind
+from service.jobs.results import report_so_far
 from service.jobs.submit import TranslationWish, retry, submit_translation
 from service.storage import keys
 
@@ -116,13 +117,8 @@ async def job_events(
 
 @router.get("/jobs/{job_id}/report")
 def get_job_report(job_id: str, here: Here) -> dict[str, Any]:
-    """Which images failed and why."""
-    here.desk.jobs.job(job_id)
-    try:
-        report: dict[str, Any] = json.loads(here.store.read(keys.report(job_id)))
-    except ObjectNotFound:
-        raise NotFound("report of job", job_id) from None
-    return report
+    """Which images failed and why; of a job that has not ended well, what its finished shards found."""
+    return job_report(here, here.desk.jobs.job(job_id))
 
 
 @router.get("/jobs/{job_id}/contact-sheet")
@@ -133,6 +129,15 @@ def get_contact_sheet(job_id: str, here: Here) -> Response:
         return Response(here.store.read(keys.contact_sheet(job_id)), media_type="image/jpeg")
     except ObjectNotFound:
         raise NotFound("contact sheet of job", job_id) from None
+
+
+def job_report(here: Services, job: Job) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(here.store.read(keys.report(job.id)))
+    except ObjectNotFound:
+        so_far = report_so_far(here.store, job.kind, here.desk.jobs.shards(job.id))
+        return so_far.to_json(kind=job.kind, state=job.state)
+    return report
 
 
 def job_view(here: Services, job: Job) -> JobView:

@@ -36,6 +36,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _nobody_resident(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No generator stays loaded from one test to the next."""
+    monkeypatch.setattr("workers.resident_generator._resident", None)
+
+
 class NotebookReporter:
     """A reporter that writes down what it is told."""
 

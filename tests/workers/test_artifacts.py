@@ -11,19 +11,10 @@ from service.datasets.dataset import Box, Finding, Frame, Severity, Split
 from service.datasets.manifest import ManifestEntry, SourceFrame
 from service.errors import ObjectNotFound
 from service.jobs.job import JobKind, Stage
+from service.jobs.results import FrameResult, read_results, write_findings, write_results
 from service.storage import keys
 from service.storage.object_store import ObjectStore
-from workers.artifacts import (
-    FrameResult,
-    read_manifest,
-    read_results,
-    result_prefix,
-    source_image,
-    write_findings,
-    write_frame,
-    write_json,
-    write_results,
-)
+from workers.artifacts import read_manifest, result_prefix, source_image, write_frame, write_json
 from workers.context import ShardTask
 
 WORDS = st.text(max_size=8)

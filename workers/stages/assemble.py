@@ -14,14 +14,17 @@ from service.datasets.yolo import write_data_yaml
 from service.errors import DatasetRejected
 from service.jobs.job import JobKind
 from service.jobs.report import Report
+from service.jobs.results import read_results
 from service.storage import keys
 from service.storage.object_store import ObjectStore
-from workers.artifacts import read_results, source_image, write_json
+from workers.artifacts import source_image, write_json
 from workers.contact_sheet import contact_sheet
 from workers.context import Bench, Outcome, ShardTask
 
 SHEET_PAIRS = 6
-BDD100K_LICENCE = "BDD100K data: education, research and not-for-profit use; commercial use for members of its Commons only."
+BDD100K_LICENCE = (
+    "BDD100K data: education, research, not-for-profit; commercial use for its Commons members only"
+)
 
 
 @dataclass(slots=True)

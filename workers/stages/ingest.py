@@ -15,16 +15,10 @@ from service.datasets.manifest import ManifestEntry
 from service.datasets.streams import decode_text
 from service.errors import DatasetRejected, LabelUnreadable
 from service.jobs.report import Report
+from service.jobs.results import FrameResult, write_findings, write_results
 from service.storage import keys
 from service.storage.archives import Archive, open_archive
-from workers.artifacts import (
-    FrameResult,
-    result_prefix,
-    write_findings,
-    write_frame,
-    write_json,
-    write_results,
-)
+from workers.artifacts import result_prefix, write_frame, write_json
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
 from workers.daylight import DAY_UP_TO, NIGHT_FROM, looks_like_night
 from workers.images import ImageRejected, PlainImage, make_plain

@@ -2,8 +2,9 @@
 
 from service.datasets.dataset import Finding
 from service.jobs.report import Report
+from service.jobs.results import read_results
 from service.storage import keys
-from workers.artifacts import read_results, source_image, write_json
+from workers.artifacts import source_image, write_json
 from workers.contact_sheet import contact_sheet
 from workers.context import Bench, Outcome, ShardTask
 

@@ -18,8 +18,9 @@ from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
 from service.datasets.manifest import ManifestEntry, SourceFrame
 from service.datasets.selection import Selection
 from service.errors import InvalidRequest, ObjectNotFound
+from service.jobs.results import FrameResult, write_results
 from service.storage import keys
-from workers.artifacts import FrameResult, read_manifest, result_prefix, write_frame, write_results
+from workers.artifacts import read_manifest, result_prefix, write_frame
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
 from workers.images import Pixels, decode, encode_jpeg
 from workers.progress import in_order
@@ -49,18 +50,20 @@ class LoadedFrame:
 def plan_translation(task: ShardTask, bench: Bench) -> Outcome:
     """Choose the frames, measure the generator on some of them, cut shards of the wanted duration."""
     selection = Selection.from_json(task.spec["selection"])
-    entries = _selected(task, bench, selection)
-    if not entries:
+    cutter = PlanCutter()
+    sample: list[bytes] = []
+    with bench.store.writing(task.plan_key) as file:
+        for line in _chosen(task, bench, selection):
+            file.write(cutter.add(line))
+            if len(sample) < SAMPLE_FRAMES:
+                sample.append(line)
+    if not sample:
         raise InvalidRequest(
-            f"No frame of dataset {task.dataset_id} fits the selection {selection.to_json()}.",
+            f"No frame of dataset {task.dataset_id} fits the selection {selection}.",
             "Widen it; the dataset's counts show what there is.",
         )
-    cutter = PlanCutter()
-    with bench.store.writing(task.plan_key) as file:
-        for line in entries:
-            file.write(cutter.add(line))
     run = _Translation(task, bench)
-    seconds = run.seconds_per_frame(entries[:SAMPLE_FRAMES])
+    seconds = run.seconds_per_frame(sample)
     facts = {
         "frames_total": len(cutter),
         "measured_seconds_per_image": round(seconds, 4),
@@ -191,17 +194,22 @@ class _Translation:
         return frame.with_attributes(timeofday=str(TIMEOFDAY_AFTER[card["direction"]]))
 
 
-def _selected(task: ShardTask, bench: Bench, selection: Selection) -> list[bytes]:
-    """The manifest lines of the chosen frames; for a preview only some of them, spread evenly."""
-    lines = []
-    for entry in read_manifest(bench.store, str(task.dataset_id)):
-        categories = {box.category for box in entry.frame.boxes}
-        if selection.accepts(entry.frame.split, entry.frame.attributes, categories):
-            lines.append(entry.to_line().encode())
+def _chosen(task: ShardTask, bench: Bench, selection: Selection) -> Iterator[bytes]:
+    """The manifest lines of the frames to translate; for a preview only some of them, spread evenly."""
+    fitting = _fitting(task, bench, selection)
     wanted = task.spec["preview"]
-    if not wanted or wanted >= len(lines):
-        return lines
-    return [lines[number * len(lines) // wanted] for number in range(wanted)]
+    if not wanted:
+        return fitting
+    total = sum(1 for _ in _fitting(task, bench, selection))
+    numbers = {number * total // wanted for number in range(wanted)} if wanted < total else set(range(total))
+    return (line for number, line in enumerate(fitting) if number in numbers)
+
+
+def _fitting(task: ShardTask, bench: Bench, selection: Selection) -> Iterator[bytes]:
+    for entry in read_manifest(bench.store, str(task.dataset_id)):
+        categories = {box.category for box in entry.frame.boxes if not box.is_ignored}
+        if selection.accepts(entry.frame.split, entry.frame.attributes, categories):
+            yield entry.to_line().encode()
 
 
 def _is_about_the_image(error: OSError) -> bool:

@@ -11,8 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.datasets.dataset import Finding, Severity
 from service.jobs.job import ShardPlan
 from service.jobs.leases import LeaseStore
+from service.jobs.results import FrameResult, write_results
 from service.settings import Settings
 from service.storage import keys
 
@@ -309,3 +311,20 @@ def test_every_operation_is_described(client: TestClient) -> None:
         "/v1/translations",
         "/v1/jobs/{job_id}/events",
     }
+
+
+def test_a_job_that_failed_on_the_way_still_reports_what_it_found(client: TestClient) -> None:
+    dataset_id = ready_dataset(client, frames=4)
+    wish = {"dataset_id": dataset_id, "generator": "identity", "error_budget": 0.1}
+    job_id = client.post("/v1/translations", json=wish).json()["id"]
+    leases: LeaseStore = here(client).desk.leases
+    leases.finish_plan(claim(client, job_id, 0), [ShardPlan(0, 1, 0, 2), ShardPlan(1, 2, 2, 2)], {})
+    shard = claim(client, job_id, 1)
+    broken = Finding("unreadable-image", Severity.ERROR, "f0.jpg", "It cannot be read.")
+    write_results(here(client).store, shard.result_key, [FrameResult(None, (broken,))])
+    leases.finish_work(shard, 1, 1, ["out of memory at batch 8: halved to 4"])
+    job = client.get(f"/v1/jobs/{job_id}").json()
+    assert (job["state"], job["error"]["code"]) == ("failed", "error-budget")
+    assert job["outcome"]["notes"] == ["out of memory at batch 8: halved to 4"]
+    report = client.get(f"/v1/jobs/{job_id}/report").json()
+    assert [finding["path"] for finding in report["findings"]] == ["f0.jpg"]
