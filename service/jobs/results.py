@@ -31,10 +31,13 @@ def write_results(store: ObjectStore, key: str, results: Iterable[FrameResult]) 
     """In the order given, so that the same frames make the same bytes."""
     with store.writing(key) as file:
         for result in results:
-            if result.entry is not None:
-                file.write(ENTRY + result.entry.to_line().encode() + b"\n")
-            for finding in result.findings:
-                file.write(finding_line(finding))
+            file.write(result_lines(result))
+
+
+def result_lines(result: FrameResult) -> bytes:
+    """As bytes a result is a tenth of what it is as objects: a shard may have thousands."""
+    entry = b"" if result.entry is None else ENTRY + result.entry.to_line().encode() + b"\n"
+    return entry + b"".join(finding_line(finding) for finding in result.findings)
 
 
 def write_findings(store: ObjectStore, key: str, findings: Iterable[Finding]) -> None:

@@ -15,7 +15,7 @@ from service.datasets.manifest import ManifestEntry
 from service.datasets.streams import decode_text
 from service.errors import DatasetRejected, LabelUnreadable
 from service.jobs.report import Report
-from service.jobs.results import FrameResult, write_findings, write_results
+from service.jobs.results import FrameResult, result_lines, write_findings
 from service.storage import keys
 from service.storage.archives import Archive, open_archive
 from workers.artifacts import result_prefix, write_frame, write_json
@@ -51,18 +51,17 @@ def plan_ingest(task: ShardTask, bench: Bench) -> Outcome:
 def ingest_frames(task: ShardTask, bench: Bench) -> Outcome:
     """Check, convert and store the images of one shard, with their labels."""
     lines = task.lines(bench.store)
-    results: list[FrameResult] = []
+    finished = failed = 0
     with open_archive(bench.store, keys.upload(task.spec["upload_id"])) as archive:
         ingest = _FrameIngest(archive, task, bench)
-        with ThreadPoolExecutor(THREADS) as pool:
-            failed = 0
+        with ThreadPoolExecutor(THREADS) as pool, bench.store.writing(task.result_key) as file:
             for result in in_order(pool, ingest, lines, ahead=2 * THREADS):
-                results.append(result)
+                file.write(result_lines(result))
+                finished += 1
                 failed += not result.is_done
-                reading = min(len(lines), len(results) + 2 * THREADS + 1)
-                bench.reporter.progress(len(results) - failed, failed, reading)
-    write_results(bench.store, task.result_key, results)
-    return Outcome(frames_done=len(results) - failed, frames_failed=failed)
+                reading = min(len(lines), finished + 2 * THREADS + 1)
+                bench.reporter.progress(finished - failed, failed, reading)
+    return Outcome(frames_done=finished - failed, frames_failed=failed)
 
 
 class _FrameIngest:

@@ -18,7 +18,7 @@ from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
 from service.datasets.manifest import ManifestEntry, SourceFrame
 from service.datasets.selection import Selection
 from service.errors import InvalidRequest, ObjectNotFound
-from service.jobs.results import FrameResult, write_results
+from service.jobs.results import FrameResult, result_lines
 from service.storage import keys
 from workers.artifacts import read_manifest, result_prefix, write_frame
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
@@ -76,16 +76,16 @@ def translate_frames(task: ShardTask, bench: Bench) -> Outcome:
     """Translate one shard; the same shard writes the same bytes to the same keys each time."""
     lines = task.lines(bench.store)
     run = _Translation(task, bench)
-    results: dict[int, FrameResult] = {}
+    results: dict[int, bytes] = {}
     failed = 0
     for number, result in run.results(lines):
-        results[number] = result
+        results[number] = result_lines(result)
         failed += not result.is_done
         bench.reporter.progress(len(results) - failed, failed, run.reading)
     for note in run.translator.notes:
         bench.reporter.note(note)
     run.translator.notes.clear()
-    write_results(bench.store, task.result_key, (results[number] for number in range(len(lines))))
+    bench.store.write(task.result_key, b"".join(results[number] for number in range(len(lines))))
     return Outcome(frames_done=len(results) - failed, frames_failed=failed)
 
 
