@@ -102,6 +102,28 @@ class IllegalTransition(NightshiftError):
         super().__init__(f"{what} is {state}; it cannot become {wanted}.")
 
 
+class IdempotencyMismatch(NightshiftError):
+    """An `Idempotency-Key` came again with another request."""
+
+    code = "idempotency-mismatch"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The Idempotency-Key {key!r} was used for another request.", "Use a new key for a new request."
+        )
+
+
+class IdempotencyInProgress(NightshiftError):
+    """The first request with this `Idempotency-Key` has not been answered yet."""
+
+    code = "idempotency-in-progress"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The first request with the Idempotency-Key {key!r} is still going on.", "Try again soon."
+        )
+
+
 class UploadTooLarge(NightshiftError):
     """More bytes than the server takes."""
 

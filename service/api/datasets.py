@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Cursor, Here, Limit, age_cursor, decode_cursor, encode_cursor
+from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_report, job_view
 from service.api.views import DatasetAndJob, DatasetView, FrameView, Page
 from service.datasets.dataset import Split
@@ -19,7 +20,7 @@ from service.exports import ExportFormat, export_zip
 from service.jobs.submit import IngestWish, submit_ingest
 from service.storage import keys
 
-router = APIRouter(prefix="/datasets", tags=["datasets"])
+router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=IdempotentRoute)
 SUFFIXES = {".jpg": "image/jpeg", ".png": "image/png"}
 LINE_BLOCK_BYTES = 1 << 20
 

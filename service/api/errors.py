@@ -20,6 +20,8 @@ STATUS: dict[type[errors.NightshiftError], int] = {
     errors.DatasetRejected: 422,
     errors.DatasetNotReady: 409,
     errors.IllegalTransition: 409,
+    errors.IdempotencyInProgress: 409,
+    errors.IdempotencyMismatch: 422,
     errors.UploadTooLarge: 413,
     errors.NoSpaceLeft: 507,
 }

@@ -6,12 +6,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Here
+from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_view
 from service.api.views import GeneratorView, JobView, Page
 from service.catalogue import BUNDLED, GeneratorCard
 from service.jobs.submit import GeneratorImportWish, submit_generator_import
 
-router = APIRouter(prefix="/generators", tags=["generators"])
+router = APIRouter(prefix="/generators", tags=["generators"], route_class=IdempotentRoute)
 
 
 class NewGenerator(BaseModel):

@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, encode_cursor
+from service.api.idempotency import IdempotentRoute
 from service.api.views import JobView, Page
 from service.datasets.selection import Selection
 from service.errors import NotFound, ObjectNotFound
@@ -20,7 +21,7 @@ from service.jobs.results import report_so_far
 from service.jobs.submit import TranslationWish, retry, submit_translation
 from service.storage import keys
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=IdempotentRoute)
 PROGRESS_EVERY_SECONDS = 0.5
 
 

@@ -109,6 +109,17 @@ generators = Table(
     Column("created_at", Float, nullable=False),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("path", String(200), primary_key=True),
+    Column("body_sha256", String(64), nullable=False),
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("created_at", Float, nullable=False),
+)
+
 legal_moves = Table(
     "legal_moves",
     metadata,

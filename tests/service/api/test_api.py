@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.datasets.dataset import Finding, Severity
+from service.jobs.idempotency import IdempotencyStore
 from service.jobs.job import ShardPlan
 from service.jobs.leases import LeaseStore
 from service.jobs.results import FrameResult, write_results
@@ -328,3 +329,37 @@ def test_a_job_that_failed_on_the_way_still_reports_what_it_found(client: TestCl
     assert job["outcome"]["notes"] == ["out of memory at batch 8: halved to 4"]
     report = client.get(f"/v1/jobs/{job_id}/report").json()
     assert [finding["path"] for finding in report["findings"]] == ["f0.jpg"]
+
+
+def test_a_request_sent_twice_with_one_key_makes_one_job(client: TestClient) -> None:
+    wish = {"upload_id": upload(client)}
+    headers = {"Idempotency-Key": "my-key"}
+    first = client.post("/v1/datasets", json=wish, headers=headers)
+    again = client.post("/v1/datasets", json=wish, headers=headers)
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replay"] == "true"
+    assert "idempotent-replay" not in first.headers
+    assert len(client.get("/v1/jobs").json()["items"]) == 1
+    other = {**wish, "name": "another"}
+    assert_problem(client.post("/v1/datasets", json=other, headers=headers), 422, "idempotency-mismatch")
+    new = client.post("/v1/datasets", json=other, headers={"Idempotency-Key": "new-key"})
+    assert new.json()["dataset"]["id"] != first.json()["dataset"]["id"]
+
+
+def test_a_request_that_was_refused_may_be_made_again_with_its_key(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "my-key"}
+    assert_problem(
+        client.post("/v1/datasets", json={"upload_id": "up-none"}, headers=headers), 404, "not-found"
+    )
+    wish = {"upload_id": upload(client)}
+    assert client.post("/v1/datasets", json=wish, headers=headers).status_code == 202
+    too_long = {"Idempotency-Key": "k" * 201}
+    assert_problem(client.post("/v1/datasets", json=wish, headers=too_long), 422, "invalid-request")
+
+
+def test_a_request_whose_twin_is_still_going_on_is_told_so(client: TestClient) -> None:
+    wish = {"upload_id": upload(client)}
+    body = client.build_request("POST", "/v1/datasets", json=wish).content
+    IdempotencyStore(here(client).database).begin("my-key", "/v1/datasets", body)
+    response = client.post("/v1/datasets", json=wish, headers={"Idempotency-Key": "my-key"})
+    assert_problem(response, 409, "idempotency-in-progress")

@@ -1,4 +1,4 @@
-"""Uploads, datasets, jobs, shards, events, generators, and the triggers that refuse illegal moves.
+"""Uploads, datasets, jobs, shards, events, generators, keys, and the triggers that refuse illegal moves.
 
 Written out in full: what a migration makes must not change when the code does.
 """
@@ -112,6 +112,15 @@ def create_tables() -> None:
         sa.Column("card", sa.JSON, nullable=False),
         sa.Column("created_at", sa.Float, nullable=False),
     )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("key", sa.String(200), primary_key=True),
+        sa.Column("path", sa.String(200), primary_key=True),
+        sa.Column("body_sha256", sa.String(64), nullable=False),
+        sa.Column("status", sa.Integer),
+        sa.Column("answer", sa.Text),
+        sa.Column("created_at", sa.Float, nullable=False),
+    )
     moves = op.create_table(
         "legal_moves",
         sa.Column("machine", sa.String(20), primary_key=True),
@@ -155,5 +164,6 @@ def create_trigger(machine: str, table: str) -> None:
 
 
 def downgrade() -> None:
-    for table in ("events", "shards", "jobs", "datasets", "uploads", "generators", "legal_moves"):
+    dependent = ("events", "shards", "jobs", "datasets")
+    for table in (*dependent, "uploads", "generators", "idempotency_keys", "legal_moves"):
         op.drop_table(table)
