@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from models.device import (
 from models.errors import NotEnoughMemory
 from models.generators.interface import Generator, Scene
 from models.generators.network import NetworkGenerator
-from models.pixels import Image, common_size, pad, padded_frame, to_images, up_to_multiple
+from models.pixels import Image, common_size, pad, padded_frame, stack, to_images, up_to_multiple
 from models.tiles import SMALLEST_TILE_PX, Window, scene_in, tile_windows, translate_in_tiles
 
 # Measured: on a CPU batches bring nothing, and alone an image's bytes depend on no neighbour.
@@ -155,7 +154,7 @@ class Translator:
         height, width = images[0].shape[:2]
         frame = padded_frame(height, width, self.generator.stride)
         try:
-            padded = np.stack([pad(image, frame) for image in images])
+            padded = stack([pad(image, frame) for image in images])
             framed = [scene_in(frame, scene) for scene in scenes]
             with exact_kernels(self.device, self.precision):
                 if plan.tile_px is None:
@@ -194,7 +193,7 @@ class Translator:
 
 
 def _memory_format(generator: Generator, device: torch.device) -> torch.memory_format:
-    """On a CPU each network knows what was measured for it. Otherwise channels_last, as images lie in memory."""
+    """On a CPU each network knows what was measured for it; otherwise channels_last, as images lie."""
     if isinstance(generator, NetworkGenerator) and device.type != "cuda":
         return generator.cpu_memory_format
     return torch.channels_last

@@ -45,6 +45,12 @@ def pad(image: Image, frame: Window) -> Image:
     return np.pad(image, (rows, columns, (0, 0)), mode="reflect")
 
 
+def stack(images: Sequence[Image]) -> Image:
+    """(B, H, W, 3); a single image is not copied unless it is read-only, which torch does not take."""
+    (first, *others) = images
+    return np.stack(images) if others or not first.flags.writeable else first[np.newaxis]
+
+
 def to_images(translated: Tensor) -> list[Image]:
     """(B, 3, H, W) in [0, 1] -> B times (H, W, 3) uint8, rounded to the nearest level."""
     levels = translated.float().mul(255).round_().clamp_(0, 255)

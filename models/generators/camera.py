@@ -14,9 +14,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
 
 from models.generators.interface import Direction, Generator, Scene, SceneObject
+from models.generators.lit_windows import lit_windows, where_windows_are
 from models.generators.night_scene import (
     Dice,
     View,
@@ -26,13 +27,16 @@ from models.generators.night_scene import (
     lowered_to_sky,
     scaled,
     street_lamps,
+    vista,
 )
 from models.generators.vehicle_lamps import traffic_lamps, vehicle_lights
 from models.layers.lights import AMBIENT, NEUTRAL_LED, Spot, bloom, gaussian_blur, paint
-from models.layers.sky import box_blur, sharpen_mask, soft_sky
+from models.layers.sky import sharpen_mask, soft_sky
 from models.layers.tone import add_sensor_noise, linear_from_rendered, luma, rendered_from_linear
 
 _THUMB_PX = 160  # width at which sky, illumination and exposure are judged
+_HEADROOM = 0.9  # glints and white paint near a lamp outshine what a day picture shows of them
+_CONTRAST = 1.25  # how much steeper than drawn the light falls from lit to unlit places
 # They stand before the sky, which must go dark around them too.
 _UNSHIELDED = frozenset({"traffic light", "traffic sign"})
 
@@ -93,12 +97,16 @@ def _translate(image: Tensor, scene: Scene) -> Tensor:
     half = interpolate(pixels, size=(max(1, size[0] // 2), max(1, size[1] // 2)), mode="area")
     day = _judge(half, size, scene.objects)
 
-    heads, cast = street_lamps(day.view, day.objects, day.sky, dice)
+    open_columns = vista(day.view, day.sky)
+    heads, cast = street_lamps(day.view, day.objects, day.sky, open_columns, dice)
     vehicles = vehicle_lights(day.view, day.objects, half.cpu(), dice)
     night = _relight(day, cast + facade_light(day.view, dice) + vehicles.cast, dice)
-    lamps = heads + vehicles.lamps + distant_lights(day.view, day.objects, dice) + traffic_lamps(day.objects)
+    far = distant_lights(day.view, day.objects, open_columns, dice)
+    lamps = heads + vehicles.lamps + far + traffic_lamps(day.objects)
     emission = paint(lamps, size, (half.shape[-2], half.shape[-1])).to(image.device)
-    emission += _lit_windows(half, day, night.sky, dice)
+    boxes = gaussian_blur(_box_mask(day.objects, day), 1.5)
+    walls = where_windows_are(day.thumb, day.view, night.sky, boxes) * open_columns
+    emission += lit_windows(half, day.thumb, walls, dice)
     emission *= strength
 
     light = _expose(pixels, day, night, strength)
@@ -127,19 +135,22 @@ def _relight(day: _Day, cast: Sequence[Spot], dice: Dice) -> _Night:
     light = linear_from_rendered(day.thumb)
 
     lamps = paint(cast, day.size, day.small)
-    lamps = lamps / (1 + 0.2 * luma(lamps))  # overlapping pools saturate instead of burning through
+    lamps = lamps / (1 + 0.1 * luma(lamps))  # overlapping pools saturate instead of burning through
     lamps += _own_beam(day, dice)
     lamps *= 1 + paint(_sign_spots(day.objects, dice), day.size, day.small)
     illumination = torch.tensor(AMBIENT).view(1, 3, 1, 1) * dice.between(0.05, 0.14) + lamps
+    # Softer than the boxes, or their outlines would show on a dark road.
+    shield = gaussian_blur(shield, 0.025 * day.small[1])
     illumination += 0.30 * shield * illumination.mean((2, 3), keepdim=True)
     illumination = illumination * _without_sun(luma(light), street)
     illumination = _balanced(illumination, light * street, dice.between(0.10, 0.50))
 
-    target = dice.between_orders(0.036, 0.095)
+    illumination = illumination * luma(illumination).clamp(min=1e-4).pow(_CONTRAST - 1)
+    target = dice.between_orders(0.05, 0.125)
     exposed = float((luma(light * illumination) * street).sum() / street.sum())
     gain = illumination * (target / max(exposed, 1e-4))
     # No pool outshines the day, and no labelled object sinks below a floor.
-    gain = 0.9 * gain / (0.9**4 + gain**4).pow(0.25)
+    gain = gain / (1 + gain**4).pow(0.25)
     gain = gain + 0.16 * shield * torch.exp(-luma(gain) / 0.16)
     return _Night(gain, sky, dice.between(0.006, 0.02), _sky_glow(day, dice))
 
@@ -165,7 +176,7 @@ def _expose(pixels: Tensor, day: _Day, night: _Night, strength: float) -> Tensor
     """Linear night light of the day image, before lamps and noise; every factor is a power of `strength`."""
     device, thumb = pixels.device, day.thumb
     sky = sharpen_mask(night.sky.to(device), luma(thumb).to(device), luma(pixels))
-    light = linear_from_rendered(pixels)
+    light = linear_from_rendered(pixels, _HEADROOM * strength * strength)
     # Daylight haze lifts the blacks; at night there is none.
     darkest = linear_from_rendered(thumb).amin(1).flatten()
     veil = 0.7 * strength * float(torch.quantile(darkest, 0.01))
@@ -215,40 +226,6 @@ def _over_box(each: SceneObject, share: float, level: float) -> Spot:
     x1, y1, x2, y2 = each.xyxy
     radii = share * (x2 - x1), share * (y2 - y1)
     return Spot((x1 + x2) / 2, (y1 + y2) / 2, *radii, (level, level, level), edge=6, is_square=True)
-
-
-def _lit_windows(half: Tensor, day: _Day, sky: Tensor, dice: Dice) -> Tensor:
-    """Light in windows, (1, 3, H/2, W/2).
-
-    A window is a patch darker than its wall, above the horizon. Which ones are lit is drawn over a coarse
-    grid.
-    """
-    small, device = day.small, half.device
-    columns = 60
-    cells = dice.field(max(1, round(columns * small[0] / small[1])), columns)
-    lit = _resize((cells > 0.86).float(), small)
-    lit = ((lit - 0.35) / 0.4).clamp(0, 1) * dice.between(0.10, 0.35)
-    tint = _resize(dice.field(*cells.shape[-2:]), small)
-    colour = torch.cat((1.35 - 0.35 * tint, 0.92 + 0.06 * tint, 0.42 + 0.6 * tint), 1)
-
-    canvas = (half.shape[-2], half.shape[-1])
-    local = _resize(box_blur(luma(day.thumb), 3).to(device), canvas)
-    dark = torch.sigmoid((local - luma(half) - 0.12) / 0.03)
-    return _resize((lit * colour * _walls(day, sky)).to(device), canvas).mul_(dark)
-
-
-def _walls(day: _Day, sky: Tensor) -> Tensor:
-    """Where windows may be: above the horizon; no leaves, labelled objects or twigs before the sky."""
-    rows = day.small[0]
-    red, green, blue = (day.thumb[:, c : c + 1] for c in range(3))
-    leafy = box_blur(torch.sigmoid((green - torch.maximum(red, blue) - 0.005) / 0.008), 3)
-    boxes = gaussian_blur(_box_mask(day.objects, day), 1.5)
-    rim = gaussian_blur(max_pool2d(sky, 9, stride=1, padding=4), 2.0)
-    heights = (torch.arange(rows) + 0.5) / rows
-    above = torch.sigmoid((day.view.horizon_px / day.view.height_px - heights) / 0.015).view(1, 1, rows, 1)
-    for reason, weight in ((leafy, 2.5), (boxes, 1.0), (rim, 1.6)):
-        above = above * (1 - weight * reason).clamp(min=0)
-    return above
 
 
 def _three_by_three(image: Tensor) -> Tensor:

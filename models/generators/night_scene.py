@@ -6,9 +6,20 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from models.generators.interface import SceneObject
-from models.layers.lights import COOL_LED, MERCURY, NEON, NEUTRAL_LED, SODIUM, WARM_LED, Colour, Spot
+from models.layers.lights import (
+    COOL_LED,
+    MERCURY,
+    NEON,
+    NEUTRAL_LED,
+    SODIUM,
+    WARM_LED,
+    Colour,
+    Spot,
+    gaussian_blur,
+)
 
 HEIGHTS_M = {
     "car": 1.5,
@@ -104,6 +115,18 @@ def lowered_to_sky(view: View, sky: Tensor) -> View:
     return replace(view, horizon_px=min(max(lowest, 0.40), 0.58) * view.height_px)
 
 
+def vista(view: View, sky: Tensor) -> Tensor:
+    """In which columns one looks far: the sky is seen above the horizon there, (1, 1, 1, w) in [0, 1].
+
+    Without it a wall or a tree is near, and any lamp before it would hang in the air.
+    """
+    rows = min(max(int(view.horizon_px / view.height_px * sky.shape[-2]), 1), sky.shape[-2])
+    share = sky[..., :rows, :].mean(2, keepdim=True)
+    openness = (share.mean() / 0.06 - 1).clamp(0, 1)  # a gap between leaves is no vista
+    share = gaussian_blur(share, 0.05 * sky.shape[-1])
+    return openness * ((share - 0.10) / 0.15).clamp(0, 1)
+
+
 def draw_illuminant(dice: Dice) -> Colour:
     roll = dice.between(0, 1)
     for share, colour in ((0.30, SODIUM), (0.60, WARM_LED), (0.85, NEUTRAL_LED), (0.95, COOL_LED)):
@@ -116,19 +139,28 @@ def scaled(colour: Colour, by: float) -> Colour:
     return colour[0] * by, colour[1] * by, colour[2] * by
 
 
+def glowing(lamp: Spot) -> list[Spot]:
+    """A lamp with a glow that grows with it."""
+    radius = 3.0 * (lamp.radius_x_px + lamp.radius_y_px) / 2
+    return [lamp, Spot(lamp.x_px, lamp.y_px, radius, radius, scaled(lamp.colour, 0.07))]
+
+
 def street_lamps(
-    view: View, objects: Sequence[SceneObject], sky: Tensor, dice: Dice
+    view: View, objects: Sequence[SceneObject], sky: Tensor, open_columns: Tensor, dice: Dice
 ) -> tuple[list[Spot], list[Spot]]:
     """Rows of lamps along the road: their visible heads, and the light they cast on road and walls around.
 
-    Heads never sit on a labelled object, and seldom against the open sky, where a lamp without its pole
-    floats. The cast light is relative to the lit road (about 1 under a lamp).
+    Heads are seen where the sky is seen beside them, never before a near wall or tree or on a labelled
+    object, and seldom high in the open sky, where a lamp without its pole floats. The cast light is relative
+    to the lit road (about 1 under a lamp).
 
     Args:
         sky: soft mask of any size, (1, 1, h, w).
+        open_columns: see `vista`.
     """
     heads: list[Spot] = []
     cast: list[Spot] = []
+    rim = max_pool2d(sky, 9, stride=1, padding=4)
     main = draw_illuminant(dice)
     side_m, rise_m = dice.between(6, 10), dice.between(6, 8.5)
     ahead_m, step_m = dice.between(6, 22), dice.between(20, 34)
@@ -139,22 +171,30 @@ def street_lamps(
         for side in sides:
             colour = main if dice.chance(0.8) else draw_illuminant(dice)
             across = side * side_m + bend_m * (ahead_m / 150) ** 2
-            level, shown = dice.between(0.6, 1.2), dice.between(0, 1)
+            level, shown = dice.between_orders(0.5, 2.5), dice.between(0, 1)
             x, y = view.project(across * 0.6, 0, ahead_m)
             flat = max(9 * scale * view.camera_m / ahead_m, 2)
             cast.append(Spot(x, y, 9 * scale, 1.6 * flat, scaled(colour, level)))
             x, y = view.project(across, rise_m, ahead_m)
             cast.append(Spot(x, y + 3 * scale, 5 * scale, 5 * scale, scaled(colour, 0.6 * level)))
-            is_open = _at(sky, x / view.width_px, y / view.height_px) > 0.3
-            if ahead_m > 20 and shown < (0.15 if is_open else 0.85) and is_free(x, y, objects):
-                radius = max(0.11 * scale, view.width_px / 1100)
-                heads.append(Spot(x, y, radius * 1.4, radius, scaled(colour, 14 * level)))
+            place = x / view.width_px, y / view.height_px
+            is_vista = _at(open_columns, place[0], 0) > 0.5 and _at(rim, *place) > 0.5
+            likely = 0.0 if not is_vista else 0.3 if _at(sky, *place) > 0.3 else 0.85
+            if ahead_m > 20 and shown < likely and is_free(x, y, objects):
+                radius = max(0.12 * scale, view.width_px / 1000)
+                heads += glowing(Spot(x, y, radius * 1.4, radius, scaled(colour, 20)))
         ahead_m += step_m * dice.between(0.85, 1.15)
     return heads, cast
 
 
-def distant_lights(view: View, objects: Sequence[SceneObject], dice: Dice) -> list[Spot]:
-    """Small points along the horizon: far lamps, cars and shops that every night street ends in."""
+def distant_lights(
+    view: View, objects: Sequence[SceneObject], open_columns: Tensor, dice: Dice
+) -> list[Spot]:
+    """Small points along the horizon: far lamps, cars and shops that every open night street ends in.
+
+    Args:
+        open_columns: see `vista`.
+    """
     spots = []
     middle, spread = dice.between(0.3, 0.7), dice.between(0.12, 0.35)
     for _ in range(int(dice.between(4, 22))):
@@ -162,7 +202,7 @@ def distant_lights(view: View, objects: Sequence[SceneObject], dice: Dice) -> li
         y = view.horizon_px - view.height_px * (0.05 * dice.between(0, 1) ** 2 - 0.01)
         colour = (1.2, 0.12, 0.08) if dice.chance(0.2) else draw_illuminant(dice)
         radius, level = view.width_px / 1300 * dice.between(0.6, 1.5), dice.between(0.8, 5)
-        if is_free(x, y, objects):
+        if _at(open_columns, x / view.width_px, 0) > 0.5 and is_free(x, y, objects):
             spots.append(Spot(x, y, radius, radius, scaled(colour, level)))
     return spots
 
@@ -178,14 +218,15 @@ def facade_light(view: View, dice: Dice) -> list[Spot]:
     """Shops, windows and signs beside the road that light what is near them."""
     cast = []
     for _ in range(int(dice.between(2, 6))):
-        colour = NEON[int(dice.between(0, len(NEON)))] if dice.chance(0.12) else draw_illuminant(dice)
+        is_neon, level = dice.chance(0.12), dice.between_orders(0.3, 2.2)
+        colour = scaled(NEON[int(dice.between(0, len(NEON)))], 0.4) if is_neon else draw_illuminant(dice)
         cast.append(
             Spot(
                 dice.between(-0.05, 1.05) * view.width_px,
                 view.horizon_px + dice.between(-0.10, 0.12) * view.height_px,
                 dice.between(0.06, 0.22) * view.width_px,
                 dice.between(0.06, 0.20) * view.height_px,
-                scaled(colour, dice.between(0.25, 0.75)),
+                scaled(colour, level),
             )
         )
     return cast

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from models.generators.interface import SceneObject
-from models.generators.night_scene import Dice, View, is_free, scaled
+from models.generators.night_scene import Dice, View, glowing, is_free, scaled
+from models.generators.red_glass import glass_places, is_mirrored, is_small, lacks_red
 from models.layers.lights import COOL_LED, NEUTRAL_LED, WARM_LED, Colour, Spot
 
 FOUR_WHEELED = frozenset({"car", "truck", "bus", "van", "caravan", "other vehicle", "autorickshaw"})
@@ -52,14 +52,14 @@ def traffic_lamps(objects: Sequence[SceneObject]) -> list[Spot]:
         is_lying = width > 1.4 * height
         across, down = (down, 0.5) if is_lying else (0.5, down)
         radius = 0.36 * (min(height, width / 3) if is_lying else min(width, height / 3))
-        lamps += _glowing(
+        lamps += glowing(
             Spot(x1 + across * width, y1 + down * height, radius, radius, scaled(colour, 5), edge=4)
         )
     return lamps
 
 
 def vehicle_lights(view: View, objects: Sequence[SceneObject], scan: Tensor, dice: Dice) -> VehicleLights:
-    """Head or tail lamps of labelled vehicles, in the lower half of their boxes.
+    """Head or tail lamps of labelled vehicles, in the lower half of their boxes; none where in doubt.
 
     Tail lamps that the day image shows are lit where they are. The side of the road on which rears are seen
     tells which side is oncoming; where none is seen it is drawn.
@@ -70,36 +70,39 @@ def vehicle_lights(view: View, objects: Sequence[SceneObject], scan: Tensor, dic
     lights = VehicleLights([], [])
     vehicles = [o for o in objects if o.category in FOUR_WHEELED | TWO_WHEELED]
     patches = [_crop(scan, each, view) for each in vehicles]
-    seen = [_seen_tail_lamps(*pair) for pair in zip(vehicles, patches, strict=True)]
+    seen = [_seen_tail_lamps(each, patch, view) for each, patch in zip(vehicles, patches, strict=True)]
     rears = sum(_lane(each, view) for each, lamps in zip(vehicles, seen, strict=True) if lamps)
     keeps_right = dice.chance(0.5) if abs(rears) < 0.1 else rears > 0
     for each, patch, tails in zip(vehicles, patches, seen, strict=True):
         own = Dice(int(dice.between(0, 2**31)))  # one roll an object: its neighbours change nothing here
-        if each.xyxy[2] - each.xyxy[0] < view.width_px / 160 or own.chance(0.12):
+        if each.xyxy[2] - each.xyxy[0] < view.width_px / 160 or own.chance(0.08):
             continue
         oncoming = 0.5 + 0.48 * max(-1.0, min(1.0, 4 * _lane(each, view))) * (-1 if keeps_right else 1)
-        is_tail = not own.chance(oncoming) and not _lacks_red(patch)
-        if each.category in TWO_WHEELED:
-            lamps = _two_wheeler(each, is_tail)
-        else:
-            lamps = tails or _four_wheeler(each, view, patch, is_tail, own)
+        is_tail = not own.chance(oncoming) and not lacks_red(patch)
+        lamps = tails
+        if not lamps and not _is_cut(each, view):
+            if each.category in TWO_WHEELED:
+                lamps = _two_wheeler(each, patch, is_tail)
+            else:
+                lamps = _four_wheeler(each, view, patch, is_tail, own)
         shown = [lamp for lamp in lamps if not _is_hidden(lamp, each, objects, view)]
         for lamp in shown:
-            lights.lamps.extend(_glowing(lamp))
+            lights.lamps.extend(glowing(lamp))
         if shown:
             lights.cast.append(_road_glow(each, shown))
     return lights
 
 
+def _is_cut(each: SceneObject, view: View) -> bool:
+    """The image's border cuts the box, so its proportions tell nothing."""
+    x1, y1, x2, y2 = each.xyxy
+    near_x, near_y = 0.006 * view.width_px, 0.006 * view.height_px
+    return x1 <= near_x or y1 <= near_y or x2 >= view.width_px - near_x or y2 >= view.height_px - near_y
+
+
 def _lane(each: SceneObject, view: View) -> float:
     """Where across the image it is, -1 left to 1 right."""
     return (each.xyxy[0] + each.xyxy[2]) / view.width_px - 1
-
-
-def _glowing(lamp: Spot) -> list[Spot]:
-    """A lamp with a glow that grows with it."""
-    radius = 3.0 * (lamp.radius_x_px + lamp.radius_y_px) / 2
-    return [lamp, Spot(lamp.x_px, lamp.y_px, radius, radius, scaled(lamp.colour, 0.035))]
 
 
 def _crop(scan: Tensor, each: SceneObject, view: View) -> Tensor:
@@ -111,45 +114,56 @@ def _crop(scan: Tensor, each: SceneObject, view: View) -> Tensor:
     return scan[0, :, max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
 
 
-def _seen_tail_lamps(each: SceneObject, patch: Tensor) -> list[Spot]:
-    """Tail lamps where the day shows them: small red places in both halves of a body that is not red."""
-    rows, columns = patch.shape[-2:]
-    if each.category in TWO_WHEELED or rows < 8 or columns < 12:
-        return []
-    # Below, bumpers carry red reflectors, which are no lamps.
-    lowest = 0.66 if each.category == "car" else 0.85
-    top, bottom = int(0.30 * rows), int(lowest * rows)
-    band = patch[:, top:bottom]
-    redness = band[0] - torch.maximum(band[1], band[2])
-    if float(redness.quantile(0.8)) > 0.06:
-        return []
+def _seen_tail_lamps(each: SceneObject, patch: Tensor, view: View) -> list[Spot]:
+    """Tail lamps where the day shows their glass: one in each half of a rear, one at the end of a side."""
     x1, y1, x2, y2 = each.xyxy
-    radius = 0.03 * min(x2 - x1, 1.25 * (y2 - y1))
-    lamps = []
-    for left, right in ((0, columns // 2), (columns // 2, columns)):
-        half = redness[:, left:right]
-        if float(half.max()) < 0.16:
-            return []
-        row, column = divmod(int(half.argmax()), half.shape[1])
-        x = x1 + (left + column + 0.5) / columns * (x2 - x1)
-        y = y1 + (top + row + 0.5) / rows * (y2 - y1)
-        lamps.append(Spot(x, y, 1.1 * radius, radius, scaled(TAIL, 2.4), edge=3))
-    is_level = abs(lamps[0].y_px - lamps[1].y_px) < 0.18 * (y2 - y1)
-    is_wide = lamps[1].x_px - lamps[0].x_px > 0.3 * (x2 - x1)
-    return lamps if is_level and is_wide else []
+    width, height = x2 - x1, y2 - y1
+    if _is_cut(each, view):
+        return []
+    if each.category in TWO_WHEELED:
+        places = glass_places(patch, 0.40, 0.80, columns=1)
+        size = 0.05 * min(width, height)
+        is_sound = all(0.1 < across < 0.9 for across, _ in places)
+    else:
+        # Below, bumpers carry red reflectors, which are no lamps.
+        places = glass_places(patch, 0.30, 0.66 if each.category == "car" else 0.85)
+        size = 0.03 * min(width, 1.25 * height)
+        if _is_side_on(each):
+            size *= 0.8
+            places = [place for place in places if abs(place[0] - 0.5) > 0.42]
+            is_sound = len(places) == 1
+        else:
+            is_sound = len(places) == 2 and places[1][0] - places[0][0] > 0.3
+            is_sound = is_sound and abs(places[0][1] - places[1][1]) < 0.18
+    if not is_sound:
+        return []
+    colour = scaled(TAIL, 2.4)
+    return [Spot(x1 + x * width, y1 + y * height, 1.1 * size, size, colour, edge=3) for x, y in places]
 
 
-def _near_face(each: SceneObject, view: View) -> tuple[float, float] | None:
-    """Left and right edge of the front or rear of a vehicle that drives along the road; None if it does not.
+def _is_side_on(each: SceneObject) -> bool:
+    """Much wider than the front or rear of its kind."""
+    x1, y1, x2, y2 = each.xyxy
+    wide_m, tall_m, _ = SIZES_M.get(each.category, SIZES_M["car"])
+    return x2 - x1 > 1.4 * wide_m / tall_m * (y2 - y1)
 
-    A vehicle beside our lane shows a side, too, towards the image's middle. How much follows from its
-    distance (by its height) and its length; a box much wider or narrower belongs to one that stands askew.
+
+def _face(each: SceneObject, view: View, patch: Tensor) -> tuple[float, float] | None:
+    """Left and right edge of the front or rear; None if it is not seen or the picture does not tell.
+
+    A vehicle beside our lane that drives along the road shows a side, too, towards the image's middle. How
+    much follows from its distance (by its height) and its length. From a bridge all vehicles drive along the
+    road; at car height a near one may stand askew, so there the picture must be symmetric.
     """
     x1, y1, x2, y2 = each.xyxy
-    wide_m, tall_m, long_m = SIZES_M.get(each.category, SIZES_M["car"])
-    is_cut = x1 <= 1 or x2 >= view.width_px - 1
-    if is_cut or (long_m < 5 and x2 - x1 > 1.75 * (y2 - y1)):
+    if _is_side_on(each):
         return None
+    if not is_small(patch) and is_mirrored(patch):
+        return x1, x2
+    is_near = not is_small(patch) and x2 - x1 > 0.09 * view.width_px
+    if is_near and view.camera_m < 2.5:
+        return None
+    wide_m, tall_m, long_m = SIZES_M.get(each.category, SIZES_M["car"])
     if x2 - x1 < 0.95 * wide_m / tall_m * (y2 - y1):
         return x1, x2  # too narrow for a side to show; from above, roof and bonnet make it taller
     ahead_m = tall_m * view.focal_px / (y2 - y1)
@@ -164,78 +178,30 @@ def _near_face(each: SceneObject, view: View) -> tuple[float, float] | None:
     return (x1, x1 + face) if is_left else (x2 - face, x2)
 
 
-def _is_mirrored(each: SceneObject, patch: Tensor) -> bool:
-    """Seen from straight ahead or behind: narrow, and the picture agrees with its mirror image."""
-    x1, y1, x2, y2 = each.xyxy
-    if x2 - x1 > 1.7 * (y2 - y1):
-        return False
-    if patch.shape[-1] < 10 or patch.shape[-2] < 8:
-        return True  # too small to judge, and too small to look wrong
-    grey = patch.mean(0)
-    grey = grey - grey.mean(1, keepdim=True)
-    return float((grey * grey.flip(1)).sum()) > 0.30 * float(grey.square().sum())
-
-
 def _four_wheeler(each: SceneObject, view: View, patch: Tensor, is_tail: bool, dice: Dice) -> list[Spot]:
-    x1, y1, x2, y2 = each.xyxy
-    width, height = x2 - x1, y2 - y1
-    radius = 0.028 * min(width, 1.25 * height)
-    head = scaled(WARM_LED if dice.chance(0.4) else COOL_LED, dice.between(8, 16))
-    tail = scaled(TAIL, dice.between(1.6, 3.2))
-    colour = tail if is_tail else head
-    y = y1 + LAMP_HEIGHTS.get(each.category, (0.60, 0.54))[is_tail] * height
-    face = (x1, x2) if _is_mirrored(each, patch) else _near_face(each, view)
-    if face is not None and each.category == "autorickshaw" and not is_tail:
-        return [Spot(sum(face) / 2, y, radius, radius, colour, edge=3)]
-    if face is not None:
-        inset = 0.15 * (face[1] - face[0])
-        places = (face[0] + inset, face[1] - inset)
-        return [Spot(x, y, 1.2 * radius, radius, colour, edge=3) for x in places]
-    # From the side one end may show a head lamp and the other a tail lamp; seen aslant, neither is bright.
-    is_left_front = _is_right_redder(patch, dice.between(-1, 1))
-    if is_left_front is None:
+    head = scaled(WARM_LED if dice.chance(0.4) else COOL_LED, dice.between(12, 24))
+    tail = scaled(TAIL, dice.between(2.0, 3.6))
+    face = _face(each, view, patch)
+    if face is None:
         return []  # better parked with its lamps off than lit at the wrong end
-    front, back = (x1 + 0.05 * width, x2 - 0.04 * width)[:: 1 if is_left_front else -1]
-    rear = Spot(back, y - 0.03 * height, 0.7 * radius, 0.8 * radius, scaled(tail, 0.6), edge=3)
-    if each.category == "autorickshaw":
-        return [rear]
-    return [Spot(front, y, 0.7 * radius, 0.8 * radius, scaled(head, 0.35), edge=3), rear]
+    x1, y1, x2, y2 = each.xyxy
+    radius = 0.028 * min(x2 - x1, 1.25 * (y2 - y1))
+    colour = tail if is_tail else head
+    y = y1 + LAMP_HEIGHTS.get(each.category, (0.60, 0.54))[is_tail] * (y2 - y1)
+    inset = 0.5 if each.category == "autorickshaw" and not is_tail else 0.15
+    inset *= face[1] - face[0]
+    places = {face[0] + inset, face[1] - inset}  # the one head lamp of an autorickshaw is in the middle
+    return [Spot(x, y, 1.2 * radius, radius, colour, edge=3) for x in sorted(places)]
 
 
-def _lacks_red(patch: Tensor) -> bool:
-    """Large enough to show the red glass that every rear has, and shows none."""
-    rows = patch.shape[-2]
-    if rows < 24 or patch.shape[-1] < 24:
-        return False
-    band = patch[:, rows // 4 : -rows // 6]
-    return float((band[0] - torch.maximum(band[1], band[2])).max()) < 0.16
-
-
-def _is_right_redder(patch: Tensor, doubt: float) -> bool | None:
-    """Whether the right end of a vehicle seen from the side is its rear; None if a plain view does not tell.
-
-    Args:
-        doubt: its sign decides for vehicles too small to judge, and to look wrong.
-    """
-    rows, columns = patch.shape[-2:]
-    if rows < 24 or columns < 24:
-        return doubt > 0
-    band = patch[:, rows // 4 : -rows // 5]
-    redness = band[0] - torch.maximum(band[1], band[2])
-    end = columns // 6
-    left, right = (float(part.quantile(0.97)) for part in (redness[:, :end], redness[:, -end:]))
-    is_red_all_over = float(redness.median()) > 0.1
-    return None if is_red_all_over or abs(right - left) < 0.05 else right > left
-
-
-def _two_wheeler(each: SceneObject, is_tail: bool) -> list[Spot]:
+def _two_wheeler(each: SceneObject, patch: Tensor, is_tail: bool) -> list[Spot]:
     x1, y1, x2, y2 = each.xyxy
     width, height = x2 - x1, y2 - y1
-    if width > 0.9 * height:  # side on: the lamp would be at an unknown end
-        return []
+    if width > 0.62 * height or not (is_small(patch) or lacks_red(patch) or is_mirrored(patch)):
+        return []  # the lamp would be at an unknown end
     has_rider = height > 1.5 * width
     radius = 0.05 * min(width, height)
-    colour = scaled(TAIL, 2.2) if is_tail else scaled(NEUTRAL_LED, 9.0)
+    colour = scaled(TAIL, 2.4) if is_tail else scaled(NEUTRAL_LED, 12.0)
     y = y1 + ((0.62 if is_tail else 0.52) if has_rider else 0.42) * height
     return [Spot(x1 + 0.5 * width, y, radius, radius, colour, edge=3)]
 
@@ -253,9 +219,11 @@ def _road_glow(each: SceneObject, lamps: Sequence[Spot]) -> Spot:
 def _is_hidden(lamp: Spot, owner: SceneObject, objects: Sequence[SceneObject], view: View) -> bool:
     """A nearer box (its foot lower in the image) or the image's border covers the lamp."""
     x1, _, x2, foot = owner.xyxy
-    if not (1 <= lamp.x_px <= view.width_px - 1 and lamp.y_px <= view.height_px - 1):
+    near = 0.006 * view.width_px
+    is_at_left_cut = x1 <= near and lamp.x_px < (x1 + x2) / 2
+    if is_at_left_cut or (x2 >= view.width_px - near and lamp.x_px > (x1 + x2) / 2):
         return True
-    if (x1 <= 1 and lamp.x_px < (x1 + x2) / 2) or (x2 >= view.width_px - 1 and lamp.x_px > (x1 + x2) / 2):
+    if not lamp.y_px < (1 - 0.006) * view.height_px:
         return True
     nearer = [other for other in objects if other is not owner and other.xyxy[3] > foot]
     return not is_free(lamp.x_px, lamp.y_px, nearer, margin=0.03)

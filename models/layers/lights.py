@@ -16,7 +16,7 @@ NEUTRAL_LED: Colour = (1.12, 0.99, 0.80)  # 4000 K
 COOL_LED: Colour = (0.97, 1.00, 1.07)  # 5700 to 6500 K
 MERCURY: Colour = (0.86, 1.06, 0.93)  # old, greenish
 AMBIENT: Colour = (0.86, 1.00, 1.22)  # what comes from the night sky
-NEON: tuple[Colour, ...] = ((2.6, 0.55, 0.35), (0.35, 1.20, 0.85), (0.40, 1.05, 2.0), (2.1, 0.75, 0.95))
+NEON: tuple[Colour, ...] = ((2.6, 0.55, 0.35), (0.35, 1.20, 0.85), (0.40, 1.05, 2.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def bloom(emission: Tensor) -> Tensor:
     """
     height, width = emission.shape[-2:]
     scatter = torch.zeros((1, 3, 1, 1), dtype=emission.dtype, device=emission.device)
-    for fraction, columns, weight in ((0.05, 80, 0.055), (0.012, 160, 0.10), (0.003, 320, 0.20)):
+    for fraction, columns, weight in ((0.05, 80, 0.06), (0.012, 160, 0.13), (0.003, 320, 0.30)):
         small = (max(1, round(height * columns / width)), columns) if columns < width else (height, width)
         blurred = gaussian_blur(interpolate(emission, size=small, mode="area"), fraction * small[1] + 0.3)
         grown = scatter if scatter.shape[-1] == 1 else _resize(scatter, small)

@@ -6,6 +6,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from models.layers.tone import luma
 
+_PLAIN = 0.62  # the least score around a pixel at which the flood starts
 _REACH = 40  # most steps of the flood from the top edge; each crosses up to two thumbnail pixels
 
 
@@ -24,33 +25,47 @@ def soft_sky(thumb: Tensor, horizon: float) -> Tensor:
     rows = thumb.shape[-2]
     grey = luma(thumb)
     top = grey[..., : max(1, rows // 3), :]
-    bright_at = min(max(0.73 * float(torch.quantile(top.flatten(), 0.95)), 0.48), 0.76)
+    brightest = float(torch.quantile(top.flatten(), 0.97))
+    bright_at = min(max(0.80 * brightest, 0.50), 0.80)
     red, green, blue = (thumb[:, c : c + 1] for c in range(3))
-    # Walls are warmer and leaves greener than any sky. Blue sky may be darkish, grey sky is the brightest
-    # thing up there, and burnt-out sky has no colour left to judge.
-    cool = torch.sigmoid((blue - green + 0.05) / 0.02)
-    is_blue = torch.sigmoid((blue - red - 0.14) / 0.03) * torch.sigmoid((grey - 0.36) / 0.04)
+    # Walls are warmer and leaves greener than any sky, and blue paint is more cyan. Blue sky may be darkish,
+    # grey sky is the brightest thing up there, and burnt-out sky has no colour left to judge.
+    cool = torch.sigmoid((blue - green - 0.45 * (blue - red).clamp(min=0) + 0.05) / 0.02)
+    is_blue = torch.sigmoid((blue - red - 0.14) / 0.03)
+    is_blue = is_blue * torch.sigmoid((grey - max(0.36, 0.55 * brightest)) / 0.04)
     is_grey = torch.sigmoid((blue - red + 0.07) / 0.025) * torch.sigmoid((grey - bright_at) / 0.04)
     is_burnt = torch.sigmoid((grey - 0.93) / 0.015)
-    colour = torch.maximum(cool * torch.maximum(is_blue, is_grey), is_burnt)
     spread = (box_blur(grey * grey, 1) - box_blur(grey, 1).square()).clamp(min=0).sqrt()
-    smooth = torch.exp(-((spread / 0.16) ** 2))
+    smooth = torch.exp(-((spread / 0.14) ** 2))
+    score = torch.maximum(cool * torch.maximum(is_blue, is_grey) * smooth, is_burnt)
     heights = (torch.arange(rows, device=thumb.device, dtype=thumb.dtype) + 0.5) / rows
     above = torch.sigmoid((horizon + 0.02 - heights) / 0.025)[:, None]
-    return _open_to_the_top(colour * smooth * above)
+    return _open_to_the_top(score * above)
 
 
 def _open_to_the_top(score: Tensor) -> Tensor:
-    """Keep what a flood from the top edge reaches (morphological reconstruction), so white vans stay."""
+    """Keep what a flood from the top edge reaches (morphological reconstruction), so white vans stay.
+
+    It starts only where the sky is plain: a pale wall is half like a sky everywhere, but nowhere quite.
+    """
     edge = max(1, score.shape[-2] // 10)
     reached = torch.zeros_like(score)
-    reached[..., :edge, :] = score[..., :edge, :]
+    is_plain = torch.maximum(box_blur(score, 1), score - 0.2) > _PLAIN
+    reached[..., :edge, :] = (score * is_plain)[..., :edge, :]
     for _ in range(_REACH):
-        further = torch.minimum(max_pool2d(reached, 5, stride=1, padding=2), score)
+        further = torch.minimum(_dilated(reached, 2), score)
         if torch.equal(further, reached):
             break
         reached = further
-    return reached
+    # One hop over a branch: gaps between leaves are not joined to the sky beside them.
+    return torch.maximum(reached, torch.minimum(_dilated(reached, 6), score))
+
+
+def _dilated(image: Tensor, radius_px: int) -> Tensor:
+    """Greatest value in a square window, one direction after the other."""
+    size = 2 * radius_px + 1
+    across = max_pool2d(image, (1, size), stride=1, padding=(0, radius_px))
+    return max_pool2d(across, (size, 1), stride=1, padding=(radius_px, 0))
 
 
 def sharpen_mask(mask: Tensor, guide_small: Tensor, guide: Tensor, radius_px: int = 3) -> Tensor:

@@ -16,9 +16,15 @@ _EPS = 1e-5
 _STEPS = 2**16
 
 
-def linear_from_rendered(rendered: Tensor) -> Tensor:
-    """Linear light in [0, 1] of sRGB pixels in [0, 1], of any shape."""
-    return _look_up(_expand(_grid(rendered.device)), rendered)
+def linear_from_rendered(rendered: Tensor, headroom: float = 0.0) -> Tensor:
+    """Linear light of sRGB pixels in [0, 1], of any shape.
+
+    Args:
+        headroom: how much more light than a plain white the brightest pixels held before the camera
+            compressed them; 0 keeps the result in [0, 1].
+    """
+    light = _expand(_grid(rendered.device))
+    return _look_up(light * (1 + headroom * light * light), rendered)
 
 
 def rendered_from_linear(light: Tensor) -> Tensor:

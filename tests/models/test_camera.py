@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.generators.camera import CameraNight
 from models.generators.interface import Direction, Scene, SceneObject
-from models.generators.night_scene import Dice, guess_view
+from models.generators.night_scene import Dice, distant_lights, guess_view, street_lamps, vista
 from models.generators.vehicle_lamps import vehicle_lights
 from models.layers.lights import Spot, paint
 from models.layers.sky import soft_sky
@@ -165,11 +165,6 @@ def test_labelled_object_keeps_contrast(night: Callable[..., Tensor]) -> None:
         assert float((inside.mean((1, 2)) - around.mean((1, 2))).abs().max()) > 0.05
 
 
-def test_lamps_of_vehicles_shine(night: Callable[..., Tensor]) -> None:
-    lit = [night(drawn_street(), seed, objects=(CAR,))[0, :, 110:150, 200:260].amax() for seed in range(6)]
-    assert sum(float(peak) > 0.85 for peak in lit) >= 4
-
-
 def drawn_rear(paint: float = 0.75) -> Tensor:
     """A grey body on a grey road with red glass at both sides, in the box of `CAR`."""
     image = torch.full((1, 3, 180, 320), 0.4)
@@ -177,6 +172,173 @@ def drawn_rear(paint: float = 0.75) -> Tensor:
     for left in (204, 248):
         image[..., 130:136, left : left + 8] = torch.tensor((0.6, 0.1, 0.1)).view(1, 3, 1, 1)
     return image
+
+
+def lamp_cores(each: SceneObject, scan: Tensor, seed: int) -> list[Spot]:
+    """Lamps without their glow."""
+    height, width = scan.shape[-2:]
+    lights = vehicle_lights(guess_view(height, width, ()), (each,), scan, Dice(seed))
+    return [spot for spot in lights.lamps if spot.edge > 2]
+
+
+def test_lamps_of_vehicles_shine_and_blow_out_no_large_area(night: Callable[..., Tensor]) -> None:
+    lit = 0
+    for seed in range(6):
+        out = night(drawn_rear(), seed, objects=(CAR,))
+        assert float((luma(out) > 0.95).float().mean()) < 0.03
+        lit += float(out[0, :, 110:150, 200:260].amax()) > 0.9
+    assert lit >= 4
+
+
+def test_head_lamps_are_white_with_a_bright_halo(night: Callable[..., Tensor]) -> None:
+    image = torch.full((1, 3, 360, 640), 0.4)
+    image[..., 220:300, 400:520] = 0.7
+    image[..., 225:250, 420:500] = 0.2
+    car = SceneObject((400.0, 220.0, 520.0, 300.0), "car", {})  # no red, symmetric: a front
+    halos = []
+    for seed in range(6):
+        out = luma(night(image, seed, objects=(car,)))[0, 0]
+        for x in (418, 502):
+            halos.append(float(out[268 - 6, x]) if float(out[268, x]) > 0.97 else 0.0)
+        assert float((out > 0.95).float().mean()) < 0.03
+    assert sorted(halos)[len(halos) // 2] > 0.8
+
+
+SIDE = SceneObject((100.0, 90.0, 220.0, 140.0), "car", {})  # 2.4 times as wide as high
+
+
+def drawn_side(*, glass_at: int | None = None, paint: tuple[float, ...] = (0.6, 0.6, 0.6)) -> Tensor:
+    """A vehicle seen from the side, in the box of `SIDE`, with red glass from column `glass_at` on."""
+    image = torch.full((1, 3, 180, 320), 0.4)
+    image[..., 90:140, 100:220] = torch.tensor(paint).view(1, 3, 1, 1)
+    image[..., 95:110, 120:190] = 0.15
+    if glass_at is not None:
+        image[..., 112:118, glass_at : glass_at + 5] = torch.tensor((0.6, 0.1, 0.1)).view(1, 3, 1, 1)
+    return image
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("box", [SIDE.xyxy, (100.0, 50.0, 220.0, 140.0), CAR.xyxy])
+def test_red_paint_is_no_lamp(night: Callable[..., Tensor], seed: int, box: tuple[float, ...]) -> None:
+    x1, y1, x2, y2 = (int(v) for v in box)
+    image = torch.full((1, 3, 180, 320), 0.4)
+    image[..., y1:y2, x1:x2] = torch.tensor((0.6, 0.08, 0.12)).view(1, 3, 1, 1)
+    car = SceneObject((float(x1), float(y1), float(x2), float(y2)), "car", {})
+    assert not any(_is_inside(spot, car) for spot in lamp_cores(car, image, seed))
+    height, width = y2 - y1, x2 - x1
+    body = night(image, seed, objects=(car,))[0, 0]
+    body = body[y1 + height // 5 : y2 - height // 5, x1 + width // 3 : x2 - width // 3]
+    assert float(body.max() - body.median()) < 0.25
+
+
+@pytest.mark.parametrize("left", [300, 270])
+def test_near_red_car_aslant_gets_no_discs_on_its_body(left: int) -> None:
+    """About as wide as a front would be, as it is labelled with its wheels and roof; once almost cut."""
+    image = torch.full((1, 3, 360, 640), 0.4)
+    image[..., 26:313, left : left + 338] = torch.tensor((0.6, 0.08, 0.12)).view(1, 3, 1, 1)
+    image[..., 60:120, left + 80 : left + 250] = 0.15
+    image[..., 26:150, left : left + 70] = 0.5  # above the bonnet
+    each = SceneObject((float(left), 26.0, left + 338.0, 313.0), "car", {})
+    assert not any(lamp_cores(each, image, seed) for seed in range(10))
+
+
+def _is_inside(spot: Spot, each: SceneObject) -> bool:
+    x1, _, x2, _ = each.xyxy
+    return x1 + 0.2 * (x2 - x1) < spot.x_px < x2 - 0.2 * (x2 - x1)
+
+
+@pytest.mark.parametrize(("glass_at", "lit"), [(102, True), (212, True), (158, False), (None, False)])
+@pytest.mark.parametrize("category", ["car", "bus", "truck"])
+def test_side_shows_a_small_lamp_where_its_glass_ends_it(
+    category: str, glass_at: int | None, lit: bool
+) -> None:
+    each = SceneObject(SIDE.xyxy, category, {})
+    found = [lamp_cores(each, drawn_side(glass_at=glass_at), seed) for seed in range(8)]
+    assert sum(map(len, found)) == (pytest.approx(8, abs=2) if lit else 0)
+    for (spot,) in filter(None, found):
+        assert spot.x_px == pytest.approx((glass_at or 0) + 2.5, abs=4)
+        assert spot.radius_x_px < 3
+        assert spot.colour[0] > 5 * max(spot.colour[1:])
+
+
+@pytest.mark.parametrize("paint", [(0.9, 0.55, 0.1), (0.9, 0.8, 0.1), (0.1, 0.5, 0.9)])
+def test_other_glass_than_red_is_no_tail_lamp(paint: tuple[float, ...]) -> None:
+    image = drawn_side()
+    image[..., 112:118, 102:107] = torch.tensor(paint).view(1, 3, 1, 1)
+    assert not any(lamp_cores(SIDE, image, seed) for seed in range(8))
+
+
+def test_red_lettering_is_no_lamp() -> None:
+    image = drawn_rear()
+    image[..., 126:132, 204:256] = torch.tensor((0.6, 0.1, 0.1)).view(1, 3, 1, 1)
+    for seed in range(8):
+        assert not any(230 - 10 < spot.x_px < 230 + 10 for spot in lamp_cores(CAR, image, seed))
+
+
+@pytest.mark.parametrize("shift", [(-200, 0), (60, 0), (0, -110), (0, 30)])
+def test_cut_box_gets_no_lamp(shift: tuple[int, int]) -> None:
+    """Moved until it touches the left, right, upper or lower border."""
+    right, down = shift
+    image = drawn_rear().roll((down, right), (-2, -1))
+    x1, y1, x2, y2 = CAR.xyxy
+    each = SceneObject((x1 + right, y1 + down, x2 + right, y2 + down), "car", {})
+    assert not any(lamp_cores(each, image, seed) for seed in range(10))
+
+
+def test_rear_lamp_of_a_motorcycle_is_lit_where_it_is() -> None:
+    image = torch.full((1, 3, 360, 640), 0.4)
+    image[..., 100:260, 300:390] = 0.2
+    image[..., 190:198, 370:380] = torch.tensor((0.7, 0.1, 0.1)).view(1, 3, 1, 1)
+    each = SceneObject((300.0, 100.0, 390.0, 260.0), "motorcycle", {})
+    found = [spot for seed in range(8) for spot in lamp_cores(each, image, seed)]
+    assert len(found) >= 6
+    for spot in found:
+        assert spot.x_px == pytest.approx(375, abs=6)
+        assert spot.y_px == pytest.approx(194, abs=5)
+        assert spot.colour[0] > 5 * max(spot.colour[1:])
+
+
+def drawn_wall() -> Tensor:
+    """A plastered wall, painted light blue on the right, behind leaves and above a pavement: no sky."""
+    image = torch.full((1, 3, 180, 320), 0.5)
+    image[..., :100, :] = torch.tensor((0.62, 0.54, 0.45)).view(1, 3, 1, 1)
+    image[..., :100, 220:] = torch.tensor((0.55, 0.80, 0.84)).view(1, 3, 1, 1)
+    image[..., 20:90, 40:120] = torch.tensor((0.25, 0.45, 0.12)).view(1, 3, 1, 1)
+    return image
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_scene_without_sky_gets_no_lamp_dots(night: Callable[..., Tensor], seed: int) -> None:
+    out = luma(night(drawn_wall(), seed))
+    smooth = torch.nn.functional.avg_pool2d(out, 9, stride=1, padding=4, count_include_pad=False)
+    inside = torch.ones_like(out, dtype=torch.bool)
+    for rows, columns in (((12, 98), (32, 128)), ((92, 108), (0, 320)), ((0, 108), (212, 228))):
+        inside[..., slice(*rows), slice(*columns)] = False  # drawn edges
+    assert float((out - smooth)[inside].max()) < 0.12
+
+
+def test_street_lamps_need_a_vista() -> None:
+    view = guess_view(180, 320, ())
+    wall = soft_sky(drawn_wall(), 0.55)
+    street = soft_sky(drawn_street(90, 160), 0.55)
+    assert float(wall.mean()) < 0.02
+    seen = {False: 0, True: 0}
+    for is_street, sky in ((False, wall), (True, street)):
+        columns = vista(view, sky)
+        for seed in range(10):
+            heads, cast = street_lamps(view, (), sky, columns, Dice(seed))
+            assert cast  # the pool of light stays
+            seen[is_street] += len(heads) + len(distant_lights(view, (), columns, Dice(seed)))
+    assert seen[False] == 0
+    assert seen[True] > 20
+
+
+def test_sky_behind_a_branch_is_sky() -> None:
+    image = torch.full((1, 3, 90, 160), 0.3)
+    image[..., :12, 40:120] = 0.99
+    image[..., 14:18, 60:80] = 0.99  # a gap of its own, two pixels below
+    mask = soft_sky(image, 0.5)[0, 0]
+    assert float(mask[15:17, 63:77].mean()) > 0.8
 
 
 @pytest.mark.parametrize("seed", range(8))
