@@ -119,8 +119,6 @@ def _is_deep_png(image: Image.Image) -> bool:
 
 def _make_plain(image: Image.Image, data: bytes) -> PlainImage:
     suffix = SUFFIXES[str(image.format)]
-    if suffix == ".png":
-        image.load()  # its EXIF may follow the pixels; a cut must not be taken for a fault in the EXIF
     is_turned = _orientation(image) in range(2, 9)
     if image.mode == "RGB" and not is_turned and "transparency" not in image.info:
         return _keep(image, data, suffix)

@@ -1,4 +1,4 @@
-"""Uploads made of a few tiny pictures, and a bench on which whole jobs run stage by stage, without a server."""
+"""Uploads made of a few tiny pictures, and a bench on which whole jobs run stage by stage."""
 
 import io
 import json
@@ -97,7 +97,7 @@ class Done:
 
 
 class Workshop:
-    """Runs jobs as the machinery does, every task by way of JSON, but one after the other and in this process."""
+    """Runs jobs as the machinery does, every task by way of JSON, but in this process."""
 
     def __init__(self, store: ObjectStore, settings: Settings) -> None:
         self.store = store
@@ -113,7 +113,9 @@ class Workshop:
         self.store.write(keys.upload(upload_id), content if isinstance(content, bytes) else zipped(content))
         return upload_id
 
-    def ingest(self, content: bytes | Mapping[str, Any], frames_per_shard: int | None = None, **wish: Any) -> Done:
+    def ingest(
+        self, content: bytes | Mapping[str, Any], frames_per_shard: int | None = None, **wish: Any
+    ) -> Done:
         upload_id = self.upload(content)
         spec = {
             "upload_id": upload_id,
@@ -246,7 +248,7 @@ def picture(width: int = 48, height: int = 32, seed: int = 0, form: str = "JPEG"
 
 
 def bdd100k_upload(frames: int = 5, **changes: Any) -> dict[str, Any]:
-    """BDD100K's det_20 layout: all but the last frame in train; `changes` go into every frame's attributes."""
+    """BDD100K's det_20 layout, the last frame in val; `changes` go into every frame's attributes."""
     members: dict[str, Any] = {}
     records: dict[str, list[Any]] = {"train": [], "val": []}
     for number in range(frames):
@@ -272,7 +274,7 @@ def bdd100k_upload(frames: int = 5, **changes: Any) -> dict[str, Any]:
 
 def yolo_upload() -> dict[str, Any]:
     return {
-        "set/data.yaml": "path: /somewhere/else\ntrain: images/train\nval: images/val\nnames: [car, 'traffic light']\n",
+        "set/data.yaml": "train: images/train\nval: images/val\nnames: [car, 'traffic light']\npath: /else\n",
         "set/images/train/a.jpg": picture(seed=1),
         "set/images/train/b.png": picture(50, 35, seed=2, form="PNG"),
         "set/images/val/c.jpg": picture(seed=3),

@@ -18,7 +18,9 @@ from workers.artifacts import read_manifest, result_prefix, source_image, write_
 from workers.context import ShardTask
 
 WORDS = st.text(max_size=8)
-PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | WORDS
+PLAIN = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | WORDS
+)
 ATTRIBUTES = st.dictionaries(WORDS, PLAIN, max_size=3)
 STARTS = st.floats(0, 500)
 BOXES = st.builds(
@@ -73,7 +75,9 @@ def test_the_same_results_are_the_same_bytes_however_their_mappings_are_ordered(
         if result.entry is None:
             return result
         attributes = dict(reversed(list(result.entry.frame.attributes.items())))
-        frame = Frame(**{**{n: getattr(result.entry.frame, n) for n in Frame.__slots__}, "attributes": attributes})
+        frame = Frame(
+            **{**{n: getattr(result.entry.frame, n) for n in Frame.__slots__}, "attributes": attributes}
+        )
         entry = ManifestEntry(frame, result.entry.image, result.entry.sha256, result.entry.source)
         return FrameResult(entry, result.findings)
 
@@ -135,14 +139,14 @@ def test_a_source_that_is_gone_is_named(store: ObjectStore) -> None:
 
 
 def test_a_manifest_is_split_at_its_own_line_ends_only(store: ObjectStore) -> None:
-    entries = [ManifestEntry(frame(name=name), "images/val/a.jpg", "0") for name in ("a\u2028b", "c\x85d", "\x1e")]
+    entries = [
+        ManifestEntry(frame(name=name), "images/val/a.jpg", "0") for name in ("a\u2028b", "c\x85d", "\x1e")
+    ]
     store.write(keys.manifest("ds-1"), b"".join(entry.to_line().encode() + b"\n" for entry in entries))
     assert list(read_manifest(store, "ds-1")) == entries
 
 
-@pytest.mark.parametrize(
-    ("result_id", "prefix"), [("ds-2", "datasets/ds-2"), (None, "jobs/job-1/preview")]
-)
+@pytest.mark.parametrize(("result_id", "prefix"), [("ds-2", "datasets/ds-2"), (None, "jobs/job-1/preview")])
 def test_images_of_a_preview_lie_beside_its_job(result_id: str | None, prefix: str) -> None:
     task = ShardTask(
         "job-1", JobKind.TRANSLATION, Stage.WORK, {}, "ds-1", result_id, {}, "plan", "result", 0, 0

@@ -41,7 +41,9 @@ def test_each_pair_is_a_row_with_the_source_on_the_left(kit: Any) -> None:
     assert near(image, (GAP_PX // 2, image.height // 2), BACKGROUND)
 
 
-@pytest.mark.parametrize(("size", "height"), [((1, 3), 1440), ((4000, 2), 1), ((479, 101), 101), ((960, 540), 270)])
+@pytest.mark.parametrize(
+    ("size", "height"), [((1, 3), 1440), ((4000, 2), 1), ((479, 101), 101), ((960, 540), 270)]
+)
 def test_a_row_is_as_high_as_its_image_asks(kit: Any, size: tuple[int, int], height: int) -> None:
     data = plain(kit, (9, 9, 9), *size)
     assert opened(contact_sheet([("a", data, data)])).size == (WIDTH_PX, height + CAPTION_PX + 2 * GAP_PX)
@@ -70,6 +72,12 @@ def test_a_hostile_name_changes_nothing_but_the_caption(kit: Any, name: str) -> 
     assert sheet.size == usual.size
     below = (0, GAP_PX + CAPTION_PX + 16, *sheet.size)  # past the JPEG blocks that touch the caption
     assert np.array_equal(np.asarray(sheet.crop(below)), np.asarray(usual.crop(below)))
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a\x00b\nc\u202ed", "a?b?c?d"), ("n" * 10_000, "n" * 70)])
+def test_a_caption_is_one_short_line_of_printable_letters(kit: Any, name: str, shown: str) -> None:
+    data = plain(kit, (90, 90, 90))
+    assert contact_sheet([(name, data, data)]) == contact_sheet([(shown, data, data)])
 
 
 def test_the_caption_shows_the_name(kit: Any) -> None:

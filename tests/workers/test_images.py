@@ -100,7 +100,9 @@ def test_exif_orientation_is_applied_to_size_and_pixels(
     kit: Any, form: str, most: float, orientation: int
 ) -> None:
     pixels = kit.smooth_pixels(40, 24)
-    data = kit.encoded(pixels, form, exif=oriented(orientation), **({"quality": 98} if form == "JPEG" else {}))
+    data = kit.encoded(
+        pixels, form, exif=oriented(orientation), **({"quality": 98} if form == "JPEG" else {})
+    )
     plain = make_plain(data)
     expected = AS_DISPLAYED[orientation](pixels)
     stored = decode(plain.data)

@@ -1,4 +1,4 @@
-"""A checkpoint becomes a generator of the catalogue that translates; anything else is refused and leaves nothing."""
+"""A checkpoint becomes a generator that translates; anything else is refused and leaves nothing."""
 
 import io
 import json
@@ -89,7 +89,12 @@ def test_the_same_checkpoint_makes_the_same_weights(
 
 @pytest.mark.parametrize(("direction", "timeofday"), [("day2night", "night"), ("night2day", "daytime")])
 def test_an_imported_generator_translates_and_tags_by_its_direction(
-    workshop: Any, kit: Any, import_: Callable[..., Outcome], checkpoint: bytes, direction: str, timeofday: str
+    workshop: Any,
+    kit: Any,
+    import_: Callable[..., Outcome],
+    checkpoint: bytes,
+    direction: str,
+    timeofday: str,
 ) -> None:
     card = import_(checkpoint, direction=direction).generator
     source = workshop.ingest(kit.upload("bdd100k"))

@@ -1,4 +1,4 @@
-"""An upload of any known layout becomes one kind of dataset; what cannot be used is named, never dropped in silence."""
+"""An upload of any known layout becomes one kind of dataset; what cannot be used is named."""
 
 import errno
 import io
@@ -218,7 +218,10 @@ def damaged(kit: Any, how: str) -> bytes:
         "not-an-image": b"There is no picture in here.\n",
         "bit-depth": kit.encoded(Image.new("I;16", (50, 35)), "PNG"),
         "animated-image": kit.encoded(
-            Image.new("RGB", (50, 35)), "PNG", save_all=True, append_images=[Image.new("RGB", (50, 35), "red")]
+            Image.new("RGB", (50, 35)),
+            "PNG",
+            save_all=True,
+            append_images=[Image.new("RGB", (50, 35), "red")],
         ),
     }[how]
 
@@ -272,11 +275,11 @@ def test_labels_damaged_in_the_archive_refuse_the_dataset_with_a_report(
 
 
 @pytest.mark.filterwarnings("ignore")  # zipfile warns of names that come twice
-@properties(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@properties(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=3),
+    edits=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=3
+    ),
     from_end=st.booleans(),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
@@ -416,7 +419,9 @@ def test_findings_made_before_a_refusal_are_in_its_report(workshop: Any, kit: An
     assert workshop.rejection["totals"] == {"label-without-image": 1, "unknown-category": 1}
 
 
-def test_a_dataset_of_which_no_image_decodes_is_refused_and_every_image_named(workshop: Any, kit: Any) -> None:
+def test_a_dataset_of_which_no_image_decodes_is_refused_and_every_image_named(
+    workshop: Any, kit: Any
+) -> None:
     upload = kit.upload("yolo")
     for name in [name for name in upload if "/images/" in name]:
         upload[name] = b"no picture"
@@ -424,7 +429,9 @@ def test_a_dataset_of_which_no_image_decodes_is_refused_and_every_image_named(wo
         workshop.ingest(upload)
     assert refusal.value.code == "empty-dataset"
     assert workshop.rejection["totals"] == {"not-an-image": 3}
-    assert not [key for key in workshop.store.keys("datasets") if key.endswith(("manifest.jsonl", "card.json"))]
+    assert not [
+        key for key in workshop.store.keys("datasets") if key.endswith(("manifest.jsonl", "card.json"))
+    ]
 
 
 @pytest.mark.parametrize("fault", ["image", "label"])
@@ -535,7 +542,9 @@ def test_suspects_are_left_out_when_asked_and_named(
     workshop: Any, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dark = kit.picture(160, 90)
-    monkeypatch.setattr("workers.stages.ingest.looks_like_night", lambda small: float(small.shape == (90, 160, 3)))
+    monkeypatch.setattr(
+        "workers.stages.ingest.looks_like_night", lambda small: float(small.shape == (90, 160, 3))
+    )
     upload = kit.upload("bdd100k")
     upload[f"{TRAIN}frame-2.jpg"] = dark
     done = workshop.ingest(upload, exclude_suspects=True)
@@ -556,7 +565,9 @@ def test_leaving_out_every_frame_as_a_suspect_refuses_the_dataset(
     assert workshop.rejection["totals"] == {"not-daytime": 5}
 
 
-@pytest.mark.parametrize("text", ['"half a letter \\ud800"', '"\\r\\n\\u2028\\u0000"', "-0.0", "1e300", "[[[]]]"])
+@pytest.mark.parametrize(
+    "text", ['"half a letter \\ud800"', '"\\r\\n\\u2028\\u0000"', "-0.0", "1e300", "[[[]]]"]
+)
 @pytest.mark.parametrize("place", ["attribute", "frame", "box"])
 def test_odd_values_in_a_label_neither_break_the_plan_nor_the_manifest(
     workshop: Any, kit: Any, text: str, place: str

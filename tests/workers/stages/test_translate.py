@@ -113,7 +113,7 @@ def test_the_same_translation_twice_is_the_same_dataset_to_the_byte(
 
 
 @BOTH
-@pytest.mark.parametrize("frames_per_shard", [1, 2, 4])
+@pytest.mark.parametrize("frames_per_shard", [1, 3])
 def test_the_size_of_the_shards_changes_no_byte(
     workshop: Any, streets: Any, card: str, frames_per_shard: int
 ) -> None:
@@ -177,8 +177,10 @@ def spoil(store: ObjectStore, key: str, how: str) -> None:
     store.write(key, {"empty": b"", "text": b"no picture", "cut": data[: len(data) // 2]}[how])
 
 
-@BOTH
-@pytest.mark.parametrize("how", ["missing", "empty", "text", "cut"])
+@pytest.mark.parametrize(
+    ("card", "how"),
+    [("identity", "missing"), ("identity", "empty"), ("camera-night", "text"), ("identity", "cut")],
+)
 def test_a_stored_image_that_cannot_be_read_is_named_and_the_rest_translated(
     workshop: Any, streets: Any, card: str, how: str
 ) -> None:
@@ -189,11 +191,15 @@ def test_a_stored_image_that_cannot_be_read_is_named_and_the_rest_translated(
     assert (finding["code"], finding["severity"], finding["path"]) == (
         "unreadable-image", "error", "frame-2.jpg",
     )  # fmt: skip
-    assert [(outcome.frames_done, outcome.frames_failed) for outcome in done.worked] == [(2, 1), (3, 0), (1, 0)]
+    assert [(outcome.frames_done, outcome.frames_failed) for outcome in done.worked] == [
+        (2, 1),
+        (3, 0),
+        (1, 0),
+    ]
     assert not [name for name in done.files if "frame-2" in name]
 
 
-@pytest.mark.parametrize("place", range(20, 130, 10))
+@pytest.mark.parametrize("place", range(20, 130, 22))
 def test_a_stored_png_with_a_flipped_byte_never_stops_the_shard(workshop: Any, kit: Any, place: int) -> None:
     source = workshop.ingest(kit.upload("yolo"))
     key = keys.dataset(source.result_id, "images/train/b.png")
@@ -215,13 +221,13 @@ def test_a_stored_png_whose_chunks_do_not_fit_is_a_finding(workshop: Any, kit: A
     with pytest.raises(SyntaxError):  # Pillow's word for it
         decode(bytes(data))
     done = workshop.translate(source)
-    assert [(each["code"], each["path"]) for each in done.report["findings"]] == [("unreadable-image", "b.png")]
+    assert [(each["code"], each["path"]) for each in done.report["findings"]] == [
+        ("unreadable-image", "b.png")
+    ]
     assert names(done) == ["a.jpg", "c.jpg"]
 
 
-def test_a_failing_disk_is_not_taken_for_a_bad_image(
-    settings: Settings, workshop: Any, streets: Any
-) -> None:
+def test_a_failing_disk_is_not_taken_for_a_bad_image(settings: Settings, workshop: Any, streets: Any) -> None:
     sick = type(workshop)(SickStore(settings), workshop.settings)
     with pytest.raises(OSError, match="Input/output error"):
         sick.translate(streets)
@@ -253,7 +259,9 @@ def test_only_selected_frames_are_translated(
     assert done.planned.facts["frames_total"] == len(done.entries)
 
 
-@pytest.mark.parametrize("selection", [{"timeofday": ["night"]}, {"category": ["truck"]}, {"weather": ["fog"]}])
+@pytest.mark.parametrize(
+    "selection", [{"timeofday": ["night"]}, {"category": ["truck"]}, {"weather": ["fog"]}]
+)
 def test_a_selection_that_fits_no_frame_is_refused(
     workshop: Any, streets: Any, selection: dict[str, list[str]]
 ) -> None:
@@ -279,7 +287,10 @@ def test_a_preview_takes_so_many_frames_evenly_spread(
     assert done.report["frames"] == len(images)
     with Image.open(io.BytesIO(workshop.store.read(keys.contact_sheet(done.job_id)))) as sheet:
         cells = [round((33 + number) * CELL_WIDTH_PX / (48 + number)) for number in shown]
-        assert sheet.size == (2 * CELL_WIDTH_PX + 3 * GAP_PX, sum(c + CAPTION_PX + GAP_PX for c in cells) + GAP_PX)
+        assert sheet.size == (
+            2 * CELL_WIDTH_PX + 3 * GAP_PX,
+            sum(c + CAPTION_PX + GAP_PX for c in cells) + GAP_PX,
+        )
 
 
 def test_a_preview_of_images_that_cannot_be_read_says_so(workshop: Any, streets: Any) -> None:
@@ -317,7 +328,9 @@ def test_the_card_says_where_it_comes_from_and_how_it_was_made(workshop: Any, ki
 def test_a_translated_dataset_can_be_translated_again(workshop: Any, streets: Any) -> None:
     once = workshop.translate(streets, "camera-night")
     twice = workshop.translate(once, "identity")
-    assert [canonical_labels(e.frame) for e in twice.entries] == [canonical_labels(e.frame) for e in once.entries]
+    assert [canonical_labels(e.frame) for e in twice.entries] == [
+        canonical_labels(e.frame) for e in once.entries
+    ]
     assert twice.json("card.json")["source"]["card"]["source"]["dataset"] == streets.result_id
 
 
