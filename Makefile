@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv)
-export UV_LINK_MODE ?= copy
 
 .PHONY: setup demo test test-slow check format lock benchmark clean
 

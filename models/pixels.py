@@ -11,6 +11,7 @@ from models.generators.interface import Scene
 from models.tiles import Window
 
 Image = NDArray[np.uint8]
+HALF = torch.tensor(0.5)
 
 
 def common_size(images: Sequence[Image], scenes: Sequence[Scene]) -> tuple[int, int]:
@@ -53,7 +54,7 @@ def stack(images: Sequence[Image]) -> Image:
 
 def to_images(translated: Tensor) -> list[Image]:
     """(B, 3, H, W) in [0, 1] -> B times (H, W, 3) uint8, rounded to the nearest level."""
-    levels = translated.float().mul(255).round_().clamp_(0, 255)
-    # By way of int16: on a CPU torch takes three times as long from float to uint8 at once.
-    levels = levels.to(torch.int16).to(torch.uint8)
+    # As few passes over the large floats as can be. By way of int16, as torch takes three times as long from
+    # float to uint8 at once; that conversion cuts off, hence the half.
+    levels = torch.add(HALF, translated.float(), alpha=255).to(torch.int16).clamp_(0, 255).to(torch.uint8)
     return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
