@@ -4,6 +4,7 @@ It holds the models and the object store, and no connection to SQL or the broker
 time, so the parent may do so at any moment: to cancel, or because the machine already has.
 """
 
+import gc
 import json
 import os
 import sys
@@ -103,6 +104,7 @@ def _load_libraries() -> None:
     import torch  # noqa: PLC0415
 
     torch.set_grad_enabled(False)
+    gc.freeze()  # what the libraries have made stays: the collector need not look at it with every frame
 
 
 def _tasks_from_stdin() -> "SimpleQueue[str | None]":

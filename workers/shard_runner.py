@@ -33,10 +33,19 @@ class Watch:
     failed: int = 0
     reading: int = 0
     renewed_at: float = 0.0
+    looked_at: float = 0.0
 
     @property
     def finished(self) -> int:
         return self.done + self.failed
+
+    def is_due(self, poll_seconds: float) -> bool:
+        """Whether SQL should be asked again; the child may speak hundreds of times a second."""
+        now = time.monotonic()
+        if now - self.looked_at < poll_seconds:
+            return False
+        self.looked_at = now
+        return True
 
 
 class ShardRunner:
@@ -61,6 +70,7 @@ class ShardRunner:
         self._worker = worker
         self._child: ChildProcess | None = None
         self._stopping = threading.Event()
+        self._look_every = min(settings.poll_seconds, settings.heartbeat_seconds)
 
     def start(self) -> None:
         """Start the child and wait until it has loaded its libraries: no lease runs meanwhile."""
@@ -141,7 +151,7 @@ class ShardRunner:
                 self._drop_child()
                 self._leases.release(shard, "worker stopped")
                 return None
-            if self._keep(shard, watch) is not Lease.HELD:
+            if watch.is_due(self._look_every) and self._keep(shard, watch) is not Lease.HELD:
                 return None
 
     def _keep(self, shard: Shard, watch: Watch) -> Lease:

@@ -1,9 +1,11 @@
 """Bytes by key: on a disk, in S3 or in memory, through fsspec."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import fsspec
@@ -25,6 +27,7 @@ class ObjectStore:
     def __init__(self, filesystem: Any, root: str) -> None:
         self._files = DirFileSystem(path=root, fs=filesystem)
         self._renames = bool({"file", "memory"} & set(_names(filesystem.protocol)))
+        self._folder = Path(root) if "file" in _names(filesystem.protocol) else None
         # A folder is made once, not looked for at every write.
         self._folders: set[str] = set()
 
@@ -41,11 +44,13 @@ class ObjectStore:
             raise ObjectNotFound(key) from None
 
     def write(self, key: str, data: bytes) -> None:
-        if not self._renames:
+        if self._folder is not None:
+            self._write_to_disk(self._folder / key, data)
+        elif self._renames:
+            with self.writing(key) as file:
+                file.write(data)
+        else:
             self._files.pipe_file(key, data)
-            return
-        with self.writing(key) as file:
-            file.write(data)
 
     @contextmanager
     def writing(self, key: str) -> Iterator[BinaryIO]:
@@ -109,6 +114,21 @@ class ObjectStore:
         """Remove an object, or everything below a prefix; nothing there is fine."""
         if self._files.exists(prefix):
             self._files.rm(prefix, recursive=True)
+
+    def _write_to_disk(self, path: Path, data: bytes) -> None:
+        """Two small files for every frame: the plain calls cost a third of what they cost through fsspec."""
+        pending = f"{path}{PENDING_SUFFIX}{uuid.uuid4().hex[:8]}"
+        folder = str(path.parent)
+        if folder not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        try:
+            with open(pending, "wb") as file:  # noqa: PTH123 - as said: the plain call
+                file.write(data)
+            os.replace(pending, path)  # noqa: PTH105
+        except BaseException:
+            Path(pending).unlink(missing_ok=True)
+            raise
 
     def _make_folder(self, key: str) -> None:
         folder = key.rpartition("/")[0]
