@@ -39,14 +39,6 @@ class Watch:
     def finished(self) -> int:
         return self.done + self.failed
 
-    def is_due(self, poll_seconds: float) -> bool:
-        """Whether SQL should be asked again; the child may speak hundreds of times a second."""
-        now = time.monotonic()
-        if now - self.looked_at < poll_seconds:
-            return False
-        self.looked_at = now
-        return True
-
 
 class ShardRunner:
     """The parent. It imports no torch; the child does the work and may die at any time."""
@@ -151,11 +143,14 @@ class ShardRunner:
                 self._drop_child()
                 self._leases.release(shard, "worker stopped")
                 return None
-            if watch.is_due(self._look_every) and self._keep(shard, watch) is not Lease.HELD:
+            if self._keep(shard, watch) is not Lease.HELD:
                 return None
 
     def _keep(self, shard: Shard, watch: Watch) -> Lease:
         now = time.monotonic()
+        if now - watch.looked_at < self._look_every:  # the child may speak hundreds of times a second
+            return Lease.HELD
+        watch.looked_at = now
         if now - watch.renewed_at < self._settings.heartbeat_seconds:
             lease = self._leases.look(shard)
         else:

@@ -47,8 +47,8 @@ def add_row(database: Database, machine: str, state: str) -> None:
         if machine == "dataset":
             connection.execute(
                 insert(datasets).values(
-                    id="ds-1", name="", state=state, version=1, job_id="job-1", source={}, categories=[], counts={},
-                    created_at=0.0,
+                    id="ds-1", name="", state=state, version=1, job_id="job-1", source={},
+                    categories=[], counts={}, created_at=0.0,
                 )
             )  # fmt: skip
 
