@@ -51,6 +51,10 @@ class DiaryStore(ObjectStore):
         super().__init__(*fsspec.core.url_to_fs(settings.store))
         self.written: list[str] = []
 
+    def write(self, key: str, data: bytes) -> None:
+        super().write(key, data)
+        self.written.append(key)
+
     @contextmanager
     def writing(self, key: str) -> Iterator[BinaryIO]:
         with super().writing(key) as file:
