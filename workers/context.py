@@ -24,6 +24,8 @@ class ShardTask:
     result_key: str
     start_byte: int
     stop_byte: int
+    attempts: int = 0
+    """How often the shard has failed: a plan then measures on other frames, as one may be to blame."""
     parts: tuple[str, ...] = ()
     """For the publishing stage: the result keys of all finished shards, in the order of their frames."""
 

@@ -245,6 +245,7 @@ class ShardRunner:
             result_key=shard.result_key,
             start_byte=shard.start_byte,
             stop_byte=shard.stop_byte,
+            attempts=shard.attempts,
             parts=parts,
         )
 

@@ -32,6 +32,7 @@ from workers.resident_generator import resident_translator
 READERS = WRITERS = max(2, (os.cpu_count() or 2) // 2)
 WARM_UP_IS_ENOUGH_SECONDS = 3.0
 SAMPLE_FRAMES = 4
+UNMEASURED_SECONDS = 1.0
 TIMEOFDAY_AFTER = {"day2night": TimeOfDay.NIGHT, "night2day": TimeOfDay.DAYTIME}
 
 
@@ -57,9 +58,9 @@ def plan_translation(task: ShardTask, bench: Bench) -> Outcome:
     with bench.store.writing(task.plan_key) as file:
         for line in _chosen(task, bench, selection):
             file.write(cutter.add(line))
-            if len(sample) < SAMPLE_FRAMES:
+            if len(cutter) > task.attempts * SAMPLE_FRAMES and len(sample) < SAMPLE_FRAMES:
                 sample.append(line)
-    if not sample:
+    if len(cutter) == 0:
         raise InvalidRequest(
             f"No frame of dataset {task.dataset_id} fits the selection {selection}.",
             "Widen it; the dataset's counts show what there is.",
@@ -141,7 +142,7 @@ class _Translation:
                 seconds.append((time.perf_counter() - started) / self.translator.lanes)
                 if seconds[-1] > WARM_UP_IS_ENOUGH_SECONDS:
                     break
-        return max(1e-3, min(seconds))
+        return max(1e-3, min(seconds, default=UNMEASURED_SECONDS))
 
     def _whole(self, numbered: tuple[int, bytes]) -> tuple[int, FrameResult]:
         ((loaded, pixels),) = self._translate([self._load(numbered)])

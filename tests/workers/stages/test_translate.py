@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -361,3 +362,22 @@ def test_shards_take_about_as_long_as_the_settings_want(
     assert planned.facts["measured_seconds_per_image"] >= 0
     patient = type(workshop)(workshop.store, workshop.settings.model_copy(update={"shard_seconds": 1e6}))
     assert [part.frames_total for part in patient.translate(streets).planned.parts] == [7]
+
+
+def test_a_plan_that_failed_before_measures_on_other_frames(
+    workshop: Any, streets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[list[bytes]] = []
+
+    def remember(_: object, lines: list[bytes]) -> float:
+        measured.append(lines)
+        return 1.0
+
+    plan = workshop.first_task_of(workshop.translate(streets))
+    monkeypatch.setattr("workers.stages.translate._Translation.seconds_per_frame", remember)
+    for attempts in (0, 1, 2):
+        planned = workshop.do(replace(plan, attempts=attempts))
+        assert planned.facts["frames_total"] == 7
+    first, second, third = measured
+    assert (len(first), len(second), len(third)) == (4, 3, 0)
+    assert not set(first) & set(second)
