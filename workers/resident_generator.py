@@ -6,26 +6,36 @@ from typing import Any
 from models.inference import Translator
 from models.registry import load_generator
 from service.errors import InvalidRequest
+from service.settings import Settings
 from service.storage import keys
 from service.storage.object_store import ObjectStore
 
 _resident: tuple[tuple[Any, ...], Translator] | None = None
 
 
-def resident_translator(card: dict[str, Any], batch_size: int, device: str, store: ObjectStore) -> Translator:
+def resident_translator(
+    card: dict[str, Any], batch_size: int, settings: Settings, store: ObjectStore
+) -> Translator:
     """The translator for a generator's card, loaded anew only when another one was asked for before.
 
-    `batch_size` 0 and `device` "" leave the choice to the machine.
+    `batch_size` 0 and empty settings leave the choice to the machine.
 
     Raises:
         InvalidRequest: the stored weights are not those that the card names.
     """
     global _resident  # noqa: PLW0603 - the point of it: one process, one loaded generator
-    identity = (card["name"], card["version"], card["weights_sha256"], batch_size, device)
+    weights_of = (card["name"], card["version"], card["weights_sha256"])
+    identity = (*weights_of, batch_size, settings.device, settings.precision)
     if _resident is None or _resident[0] != identity:
         _resident = None  # let go of the old one's memory first
         generator = load_generator(card["architecture"], _weights(card, store))
-        _resident = (identity, Translator(generator, device=device or None, batch_size=batch_size or None))
+        translator = Translator(
+            generator,
+            device=settings.device or None,
+            precision=settings.precision or None,
+            batch_size=batch_size or None,
+        )
+        _resident = (identity, translator)
     return _resident[1]
 
 

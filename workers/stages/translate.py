@@ -101,7 +101,7 @@ class _Translation:
         self._prefix = result_prefix(task)
         self._source = str(task.dataset_id)
         self.translator: Translator = resident_translator(
-            task.spec["generator"], task.spec["batch_size"], bench.settings.device, bench.store
+            task.spec["generator"], task.spec["batch_size"], bench.settings, bench.store
         )
         self.reading = 0
         """How many frames have been taken up: those from the finished ones up to here may be in flight."""

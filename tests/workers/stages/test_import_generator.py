@@ -175,7 +175,7 @@ def test_a_generator_stays_loaded_until_another_is_asked_for(
     assert card is not None
 
     def load(wanted: dict[str, Any], batch_size: int = 1) -> Any:
-        return resident_translator(wanted, batch_size, "cpu", workshop.store)
+        return resident_translator(wanted, batch_size, workshop.settings, workshop.store)
 
     first = load(card)
     workshop.store.delete(keys.generator_weights("my-night", 1))
@@ -192,6 +192,6 @@ def test_another_version_is_another_generator(workshop: Any, import_: Callable[.
     for version in (1, 2):
         torch.manual_seed(version)
         cards.append(import_(saved(CycleGAN(channels=4, blocks=6).state_dict()), version=version).generator)
-    one, other = (resident_translator(card, 1, "cpu", workshop.store).generator for card in cards)
+    one, other = (resident_translator(card, 1, workshop.settings, workshop.store).generator for card in cards)
     assert one is not other
     assert cards[0]["weights_sha256"] != cards[1]["weights_sha256"]

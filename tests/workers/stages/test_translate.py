@@ -346,7 +346,7 @@ def test_progress_counts_up_to_every_frame(workshop: Any, streets: Any) -> None:
 
 
 def test_what_the_translator_had_to_do_is_told_once(workshop: Any, kit: Any, streets: Any) -> None:
-    translator = resident_translator(kit.cards["identity"], 1, "cpu", workshop.store)
+    translator = resident_translator(kit.cards["identity"], 1, workshop.settings, workshop.store)
     translator.notes.append("out of memory at batch 8: halved to 4")
     workshop.translate(streets)
     workshop.translate(streets)
