@@ -33,8 +33,12 @@ def serve(data: Path, port: int, workers: int) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     with Stack(data, port, workers) as stack:
         wait_until_ready(stack)
-        out.print(f"Nightshift is up: [bold]{stack.url}[/bold]   (its API: {stack.url}/openapi.json)")
-        out.print(f"Everything is kept in {stack.data_dir}; logs in {stack.log_dir}. Stop with Ctrl-C.")
+        out.print(
+            f"Nightshift is up: [bold]{stack.url}[/bold]   (its API: {stack.url}/openapi.json)",
+            soft_wrap=True,
+        )
+        out.print(f"Everything is kept in {stack.data_dir}; logs in {stack.log_dir}.", soft_wrap=True)
+        out.print("Stop with Ctrl-C.")
         try:
             stack.watch()
         except KeyboardInterrupt:

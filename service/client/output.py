@@ -36,16 +36,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def print_dataset(dataset: DatasetView, console: Console = out) -> None:
     counts = dataset.counts
     what = f"{dataset.format or 'unread'}, {dataset.state}"
-    console.print(f"Dataset [bold]{dataset.id}[/bold] ({escape(dataset.name)}), {what}")
+    console.print(f"Dataset [bold]{dataset.id}[/bold] ({escape(dataset.name)}), {what}", soft_wrap=True)
     if not counts:
         return
     console.print(
         f"  {counts['frames']} frames, {counts['boxes']} boxes, {counts['unlabelled']} frames without labels"
     )
     for name in ("splits", "timeofday", "categories"):
-        console.print(f"  {name}: {escape(_listed(counts[name]))}")
+        console.print(f"  {name}: {escape(_listed(counts[name]))}", soft_wrap=True)
     if counts.get("findings"):
-        console.print(f"  found: {escape(_listed(counts['findings']))}   (nightshift report {dataset.id})")
+        console.print(
+            f"  found: {escape(_listed(counts['findings']))}   (nightshift report {dataset.id})",
+            soft_wrap=True,
+        )
 
 
 def print_report(report: Mapping[str, Any]) -> None:
