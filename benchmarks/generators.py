@@ -12,15 +12,11 @@ a seed), so that the ratio of their best times is the speed-up on this machine a
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.record import write_record
 from models.device import choose_device, device_name
 from models.generators.camera import CameraNight
 from models.generators.cyclegan import CycleGAN
@@ -45,7 +42,6 @@ GENERATORS: Mapping[str, Callable[[], Generator]] = {
     "cyclegan": CycleGAN,
     "enlightengan": EnlightenGAN,
 }
-RESULTS = Path(__file__).parent / "results"
 # Before anything is measured, networks are taken to reach this share of the peak.
 EXPECTED_SHARE = 0.5
 
@@ -260,16 +256,6 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
     )
     print(table(rows), flush=True)
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "load_before": os.getloadavg(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "simplejpeg": simplejpeg.__version__,
-        },
         "rounds": arguments.rounds,
         "peak_gflops": peaks,
         "rows": [asdict(row) for row in rows],
@@ -303,10 +289,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(arguments, device, Path(folder))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"generators-{device.type}-{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
-    path.write_text(json.dumps(result, indent=1))
-    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    write_record(f"generators-{device.type}", device, result)
 
 
 if __name__ == "__main__":
