@@ -1,0 +1,54 @@
+"""Networks that tell real images from translated ones."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Padding = Literal["zeros", "reflect"]
+
+
+class PatchGAN(nn.Module):
+    """The 70x70 PatchGAN of CycleGAN (arXiv:1703.10593), after pix2pix (arXiv:1611.07004).
+
+    Each output judges one patch of 70x70 pixels. The parts stand in one `nn.Sequential` called `model`, in
+    the original's order, so that its checkpoints load as they are: the weights lie at model.0, 2, 5, 8, 11.
+
+    Args:
+        channels: width of the first layer (`ndf` in the paper's code).
+        padding: what lies beyond the border. The original pads zeros, which tell every layer where the
+            border is and give border pixels less of a say: translations may grow streaks there. "reflect"
+            shows the image's own pixels instead; the weights fit both.
+    """
+
+    def __init__(self, channels: int = 64, padding: Padding = "zeros") -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            _conv4x4(3, channels, 2, padding),
+            _leaky(),
+            *_normalised(_conv4x4(channels, 2 * channels, 2, padding)),
+            *_normalised(_conv4x4(2 * channels, 4 * channels, 2, padding)),
+            *_normalised(_conv4x4(4 * channels, 8 * channels, 1, padding)),
+            _conv4x4(8 * channels, 1, 1, padding),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args:
+            images: RGB, float, shape (B, 3, H, W), values in [-1, 1]; H and W at least 24.
+
+        Returns:
+            (B, 1, H/8 - 2, W/8 - 2) without a range: towards 1 for real patches, 0 for translated ones.
+        """
+        verdicts: Tensor = self.model(images)
+        return verdicts
+
+
+def _conv4x4(in_channels: int, out_channels: int, stride: int, padding: Padding) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 4, stride=stride, padding=1, padding_mode=padding)
+
+
+def _leaky() -> nn.LeakyReLU:
+    return nn.LeakyReLU(0.2, inplace=True)
+
+
+def _normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
+    return convolution, nn.InstanceNorm2d(convolution.out_channels), _leaky()

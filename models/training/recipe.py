@@ -1,0 +1,182 @@
+"""What can be chosen about a training of CycleGAN; the defaults are the paper's."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from models.layers.discriminators import Padding
+from models.training.errors import RecipeRejected
+from models.training.schedule import LinearDecay
+from models.training.strict_toml import read_toml
+
+RECIPES = Path(__file__).parent / "recipes"
+SMALLEST_CROP_PX = 32  # below, the discriminator's last normalisation has nothing to measure
+STRIDE_PX = 4  # of the generators
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Sizes of the ResNet generators and the PatchGAN discriminators."""
+
+    generator_channels: int = 64
+    generator_blocks: int = 9
+    discriminator_channels: int = 64
+    discriminator_padding: Padding = "zeros"
+
+    def __post_init__(self) -> None:
+        _within("networks.generator_channels", self.generator_channels, 1, 512)
+        _within("networks.generator_blocks", self.generator_blocks, 1, 32)
+        _within("networks.discriminator_channels", self.discriminator_channels, 1, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """How a file becomes a square crop: resized, enlarged at random, cropped and mirrored at random.
+
+    `resize`: "square" squeezes any image into `resize_px` x `resize_px`, as the original does;
+    "shorter_side" keeps the shape; "none" crops from the full resolution. `zoom`: the resized image is
+    enlarged by a factor from 1 to this. Colours and brightness are never touched: they are what tells day
+    from night.
+    """
+
+    crop_px: int = 256
+    resize: Literal["square", "shorter_side", "none"] = "square"
+    resize_px: int = 286
+    zoom: float = 1.0
+    flip: bool = True
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        _within("data.crop_px", self.crop_px, SMALLEST_CROP_PX, 4096)
+        if self.crop_px % STRIDE_PX:
+            raise RecipeRejected(
+                f"'data.crop_px' is {self.crop_px}.", f"It must be a multiple of {STRIDE_PX}."
+            )
+        if self.resize != "none":
+            _within("data.resize_px", self.resize_px, self.crop_px, 8192)
+        _within("data.zoom", self.zoom, 1.0, 4.0)
+        _within("data.batch_size", self.batch_size, 1, 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Weights: the cycle loss beside the adversarial one, the identity loss beside the cycle loss."""
+
+    cycle: float = 10.0
+    identity: float = 0.5
+
+    def __post_init__(self) -> None:
+        _within("losses.cycle", self.cycle, 0.0, 1000.0)
+        _within("losses.identity", self.identity, 0.0, 1000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """How the weights are changed.
+
+    `accumulate`: in how many pieces a batch is computed, to fit into memory. `mixed_precision`: bfloat16
+    where the device multiplies it itself. `ema`: the share of the past in the averaged generators that are
+    exported, such as 0.999; 0 exports the trained ones.
+    """
+
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    pool_size: int = 50
+    accumulate: int = 1
+    mixed_precision: bool = True
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        _within("updates.learning_rate", self.learning_rate, 1e-8, 1.0)
+        _within("updates.beta1", self.beta1, 0.0, 0.999999)
+        _within("updates.beta2", self.beta2, 0.0, 0.999999)
+        _within("updates.pool_size", self.pool_size, 0, 10_000)
+        _within("updates.accumulate", self.accumulate, 1, 1024)
+        _within("updates.ema", self.ema, 0.0, 0.999999)
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long, and how often something is told, shown or saved.
+
+    `steps`: updates of the weights; 0 for what `epochs` over the larger side come to. The learning rate is
+    constant for `constant_share` of the steps and falls linearly afterwards.
+    """
+
+    epochs: int = 200
+    steps: int = 0
+    constant_share: float = 0.5
+    log_every: int = 50
+    sample_every: int = 500
+    save_every: int = 1000
+
+    def __post_init__(self) -> None:
+        _within("length.epochs", self.epochs, 1, 1_000_000)
+        _within("length.steps", self.steps, 0, 1_000_000_000)
+        _within("length.constant_share", self.constant_share, 0.0, 1.0)
+        for name in ("log_every", "sample_every", "save_every"):
+            _within(f"length.{name}", getattr(self, name), 1, 1_000_000_000)
+
+    def schedule(self) -> LinearDecay:
+        constant = round(self.steps * self.constant_share)
+        return LinearDecay(constant, self.steps - constant)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything a training depends on beside its images.
+
+    `warm_start`: "camera" spends the first `warm_steps` steps on pairs that the camera model makes from day
+    frames, in both directions, before the adversarial training begins.
+    """
+
+    seed: int = 0
+    warm_start: Literal["none", "camera"] = "none"
+    warm_steps: int = 600
+    networks: Networks = field(default_factory=Networks)
+    data: Data = field(default_factory=Data)
+    losses: Losses = field(default_factory=Losses)
+    updates: Updates = field(default_factory=Updates)
+    length: Length = field(default_factory=Length)
+
+    def __post_init__(self) -> None:
+        _within("seed", self.seed, 0, 2**63 - 1)
+        _within("warm_steps", self.warm_steps, 0, 1_000_000_000)
+        if self.data.batch_size % self.updates.accumulate:
+            raise RecipeRejected(
+                f"'updates.accumulate' is {self.updates.accumulate}.",
+                f"It must divide 'data.batch_size', {self.data.batch_size}.",
+            )
+
+    def for_images(self, day: int, night: int) -> "Recipe":
+        """The recipe with its number of steps: an epoch sees every image of the larger side once."""
+        if self.length.steps:
+            return self
+        per_epoch = -(-max(day, night) // self.data.batch_size)
+        return self.of_steps(self.length.epochs * per_epoch)
+
+    def of_steps(self, steps: int) -> "Recipe":
+        return replace(self, length=replace(self.length, steps=steps))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe that comes with Nightshift, by name, or any TOML file, by its path.
+
+    Raises:
+        RecipeRejected: there is none, or it is not valid.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    try:
+        return read_toml(path.read_text(encoding="utf-8"), Recipe)
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.toml")))
+        raise RecipeRejected(
+            f"There is no recipe {name!r}.", f"There are {known}; a file's name ends in .toml."
+        ) from error
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    # NaN is within nothing
+    if not low <= value <= high:
+        raise RecipeRejected(f"{name!r} in the recipe is {value}.", f"It must lie between {low} and {high}.")

@@ -1,0 +1,113 @@
+"""Train a generator: folders of day and night images in, weights for both directions out.
+
+    python -m models.training.run cyclegan --day DIR --night DIR --recipe compact --out DIR
+
+Prints JSON, one event a line: started, progress, sample, checkpoint, and finished, stopped or failed. SIGTERM
+and Ctrl-C stop after the step in progress, with a checkpoint; the same command with --resume goes on from
+there, and ends with the same weights, bit for bit on a CPU, as if nothing had happened.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from models.errors import GeneratorError
+from models.training.recipe import Recipe, load_recipe
+from models.training.session import STEPS, TrainingOrder, run_training
+
+EXIT_FAILED = 2
+EXIT_SIGNALLED = 128  # and the signal's number on top, as shells have it
+
+
+class StopSignal:
+    """Remembers a SIGTERM or SIGINT until the loop asks; a second SIGINT interrupts at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        signal.signal(signal.SIGTERM, self._remember)
+        signal.signal(signal.SIGINT, self._remember)
+
+    def __call__(self) -> bool:
+        return bool(self.number)
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    stop = StopSignal()
+    try:
+        order = TrainingOrder(
+            paper=given.paper,
+            day=given.day,
+            night=given.night,
+            recipe=_recipe(given),
+            out=given.out,
+            resumes=given.resume,
+            is_original_layout=given.original_layout,
+            is_half=given.half,
+            device=given.device,
+        )
+        is_finished = run_training(order, print_event, stop)
+    except GeneratorError as error:
+        print_event(
+            {"event": "failed", "kind": type(error).__name__, "message": error.message, "cure": error.cure}
+        )
+        return EXIT_FAILED
+    return 0 if is_finished else EXIT_SIGNALLED + stop.number
+
+
+def print_event(event: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _recipe(given: argparse.Namespace) -> Recipe:
+    recipe = load_recipe(given.recipe)
+    if given.seed is not None:
+        recipe = replace(recipe, seed=given.seed)
+    return recipe if given.steps is None else recipe.of_steps(given.steps)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m models.training.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paper", choices=list(STEPS), help="what to train")
+    for side in ("day", "night"):
+        parser.add_argument(
+            f"--{side}", type=Path, nargs="+", required=True, metavar="DIR",
+            help=f"folders with {side} images, searched to the bottom",
+        )  # fmt: skip
+    parser.add_argument("--recipe", default="default", help="default, compact, or a TOML file")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is written")
+    parser.add_argument("--steps", type=_positive, help="updates in all, instead of the recipe's")
+    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if any")
+    parser.add_argument(
+        "--original-layout", action="store_true", help="also write latest_net_G_A.pth and so on"
+    )
+    parser.add_argument("--half", action="store_true", help="export the generators in half precision")
+    parser.add_argument("--device", help="such as cpu or cuda:1; a GPU by default where there is one")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

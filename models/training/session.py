@@ -1,0 +1,217 @@
+"""One training from folders of images to weights on disk: found, resumed, run, exported."""
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.device import choose_device, device_name
+from models.generators.cyclegan import CycleGAN
+from models.generators.interface import Direction
+from models.training.checkpoint import (
+    Checkpoint,
+    not_finite,
+    read_checkpoint,
+    write_checkpoint,
+    write_whole,
+)
+from models.training.cyclegan_step import CycleGANStep
+from models.training.data import UnpairedBatches, prefetched
+from models.training.errors import LossNotFinite, TrainingNotResumed
+from models.training.images import ImageSet, find_images
+from models.training.loop import Hooks, train
+from models.training.recipe import Recipe
+from models.training.samples import sample_grid
+from models.training.strict_toml import to_toml
+from models.weights import ConvertedWeights, save_weights
+
+# What trains a paper's networks; the names are those of the command.
+STEPS: Mapping[str, type[CycleGANStep]] = {"cyclegan": CycleGANStep}
+
+CHECKPOINT = "checkpoint.pt"
+EXAMPLES = 4
+LOADER_THREADS_CPU, LOADER_THREADS_CUDA = 2, 8
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """What to train, on what, and where the results go.
+
+    `resumes`: go on from the checkpoint in `out` if there is one. `is_original_layout`: also write the four
+    networks as the original does (`latest_net_G_A.pth`). `is_half`: export in half precision.
+    """
+
+    paper: str
+    day: Sequence[Path]
+    night: Sequence[Path]
+    recipe: Recipe
+    out: Path
+    resumes: bool = False
+    is_original_layout: bool = False
+    is_half: bool = False
+    device: str | None = None
+
+
+def run_training(order: TrainingOrder, report: Report, should_stop: Callable[[], bool]) -> bool:
+    """Trains until the end or until asked to stop; what happens is reported as it happens.
+
+    Returns:
+        Whether the training came to its end, with its weights written.
+
+    Raises:
+        GeneratorError: the images, the checkpoint or the losses do not allow to go on.
+    """
+    session = _Session(order, report)
+    done = session.train(should_stop)
+    is_finished = done >= session.recipe.length.steps
+    files = session.export() if is_finished else []
+    report({"event": "finished" if is_finished else "stopped", "step": done, "files": files})
+    return is_finished
+
+
+class _Session:
+    """The parts of a training, and the hooks that tie the loop to the folder `out`."""
+
+    def __init__(self, order: TrainingOrder, report: Report) -> None:
+        self.order, self.report = order, report
+        crop_px = order.recipe.data.crop_px
+        day, night = find_images(order.day, "day", crop_px), find_images(order.night, "night", crop_px)
+        self.recipe = order.recipe.for_images(len(day), len(night))
+        self.images = {"day": day.fingerprint, "night": night.fingerprint}
+        self.batches = UnpairedBatches(day.paths, night.paths, self.recipe)
+        self.device = choose_device(order.device)
+        # crops are all of one size: trying out kernels once pays
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"
+        self.step = STEPS[order.paper](self.recipe, self.device)
+        self.steps_done = self._resume()
+        (order.out / "samples").mkdir(parents=True, exist_ok=True)
+        write_whole(to_toml(self.recipe).encode(), order.out / "recipe.toml")
+        self._report_start(day, night)
+        self._clock = _Clock(self.steps_done, self.recipe)
+
+    def train(self, should_stop: Callable[[], bool]) -> int:
+        """How many updates were made, those before a resumption included."""
+        length = self.recipe.length
+        hooks = Hooks(self._log, self._sample, self._save, should_stop)
+        threads = LOADER_THREADS_CUDA if self.device.type == "cuda" else LOADER_THREADS_CPU
+        numbers = range(self.steps_done, length.steps)
+        with closing(prefetched(self.batches.at, numbers, threads)) as batches:
+            return train(self.step, batches, length, hooks, self.steps_done)
+
+    def export(self) -> list[str]:
+        """Writes the generators, loadable by `models.registry.load_generator`; returns the files' names."""
+        content = {}
+        for direction, generator in zip(Direction, self.step.generators(), strict=True):
+            content[f"{direction}.safetensors"] = save_weights(_weights_of(generator, self.order.is_half))
+        if self.order.is_original_layout:
+            for name, network in self.step.networks.items():
+                content[f"latest_net_{name}.pth"] = _pickled(network)
+        for name, data in content.items():
+            write_whole(data, self.order.out / name)
+        return list(content)
+
+    def _resume(self) -> int:
+        path = self.order.out / CHECKPOINT
+        if not path.exists():
+            return 0
+        if not self.order.resumes:
+            raise TrainingNotResumed(
+                f"There is a training in {str(self.order.out)!r} already.",
+                "Add --resume, or name another folder.",
+            )
+        checkpoint = read_checkpoint(path)
+        if checkpoint.paper != self.order.paper:
+            raise TrainingNotResumed(
+                f"The training in {str(self.order.out)!r} is one of {checkpoint.paper!r}."
+            )
+        self.step.load_state_dict(checkpoint.state)
+        changes = _changes(checkpoint.recipe, asdict(self.recipe)) + _changes(checkpoint.images, self.images)
+        if changes:
+            self.report({"event": "changed", "step": checkpoint.step, "changes": changes})
+        return checkpoint.step
+
+    def _report_start(self, day: ImageSet, night: ImageSet) -> None:
+        self.report(
+            {
+                "event": "started",
+                "step": self.steps_done,
+                "steps": self.recipe.length.steps,
+                "day": len(day),
+                "night": len(night),
+                "device": device_name(self.device),
+                "precision": self.step.precision,
+                "recipe": asdict(self.recipe),
+            }
+        )
+
+    def _log(self, number: int, losses: Mapping[str, float]) -> None:
+        rounded = {term: float(f"{loss:.6g}") for term, loss in losses.items()}
+        self.report({"event": "progress", "losses": rounded, **self._clock.read(number)})
+
+    def _sample(self, number: int) -> None:
+        path = self.order.out / "samples" / f"step-{number:07d}.png"
+        write_whole(sample_grid(self.step.sample(self.batches.examples(EXAMPLES))), path)
+        self.report({"event": "sample", "step": number, "file": f"samples/{path.name}"})
+
+    def _save(self, number: int) -> None:
+        state = self.step.state_dict()
+        # the losses of the last update were finite, but its gradients need not have been
+        bad = not_finite(state["networks"])
+        if bad:
+            raise LossNotFinite(number, [f"the weights {name}" for name in bad[:3]])
+        checkpoint = Checkpoint(self.order.paper, number, asdict(self.recipe), self.images, state)
+        write_checkpoint(checkpoint, self.order.out / CHECKPOINT)
+        self.report({"event": "checkpoint", "step": number, "file": CHECKPOINT})
+
+
+class _Clock:
+    """Speed since the last time it was read, and what is left at this speed."""
+
+    def __init__(self, steps_done: int, recipe: Recipe) -> None:
+        self._number, self._recipe, self._read = steps_done, recipe, time.monotonic()
+
+    def read(self, number: int) -> dict[str, float]:
+        now = time.monotonic()
+        seconds_per_step = (now - self._read) / (number - self._number)
+        self._number, self._read = number, now
+        steps = self._recipe.length.steps
+        return {
+            "step": number,
+            "steps": steps,
+            # of both sides
+            "images_per_second": round(2 * self._recipe.data.batch_size / seconds_per_step, 2),
+            "seconds_left": round(seconds_per_step * (steps - number), 1),
+        }
+
+
+def _weights_of(generator: CycleGAN, is_half: bool) -> ConvertedWeights:
+    dtype = torch.float16 if is_half else torch.float32
+    state = {
+        key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in generator.state_dict().items()
+    }
+    return ConvertedWeights("cyclegan", state, CycleGAN.config_of(state))
+
+
+def _pickled(network: torch.nn.Module) -> bytes:
+    content = io.BytesIO()
+    torch.save({key: tensor.cpu().contiguous() for key, tensor in network.state_dict().items()}, content)
+    return content.getvalue()
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str = "") -> list[str]:
+    """What differs between two nested tables, in words."""
+    found = []
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            found += _changes(old, value, f"{name}{key}.")
+        elif value != old:
+            found.append(f"{name}{key}: {old} before, {value} now")
+    return found

@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torch.nn import functional as f
+
+from models.layers.discriminators import Padding, PatchGAN
+
+# `latest_net_D_A.pth` of the published training: key and shape of each weight.
+PUBLISHED = {
+    "model.0": (64, 3, 4, 4),
+    "model.2": (128, 64, 4, 4),
+    "model.5": (256, 128, 4, 4),
+    "model.8": (512, 256, 4, 4),
+    "model.11": (1, 512, 4, 4),
+}
+
+
+def test_published_discriminator_has_the_original_keys_and_2_764_737_parameters() -> None:
+    with torch.device("meta"):
+        state = PatchGAN().state_dict()
+    expected = {f"{layer}.weight": shape for layer, shape in PUBLISHED.items()}
+    expected |= {f"{layer}.bias": shape[:1] for layer, shape in PUBLISHED.items()}
+    assert {key: tuple(tensor.shape) for key, tensor in state.items()} == expected
+    assert sum(tensor.numel() for tensor in state.values()) == 2_764_737
+
+
+def test_network_computes_what_the_table_says() -> None:
+    network = PatchGAN(channels=4)
+    state = network.state_dict()
+    x = images = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    for layer, stride in (("model.0", 2), ("model.2", 2), ("model.5", 2), ("model.8", 1), ("model.11", 1)):
+        x = f.conv2d(x, state[f"{layer}.weight"], state[f"{layer}.bias"], stride=stride, padding=1)
+        if layer not in ("model.0", "model.11"):
+            x = f.instance_norm(x)
+        if layer != "model.11":
+            x = f.leaky_relu(x, 0.2)
+    with torch.no_grad():
+        verdicts = network(images)
+    assert verdicts.shape == (2, 1, 4, 6)
+    torch.testing.assert_close(verdicts, x)
+
+
+def test_a_verdict_sees_70_pixels() -> None:
+    """Without the norms, which look everywhere, the gradient of one verdict covers its patch."""
+    network = PatchGAN(channels=2)
+    layers = [layer for layer in network.model if not isinstance(layer, torch.nn.InstanceNorm2d)]
+    images = torch.rand(1, 3, 160, 160, requires_grad=True)
+    torch.nn.Sequential(*layers)(images)[0, 0, 9, 9].backward()
+    assert images.grad is not None
+    seen = images.grad.abs().sum((0, 1)).nonzero()
+    assert (seen.amax(0) - seen.amin(0) + 1).tolist() == [70, 70]
+
+
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_weights_fit_either_padding(padding: Padding) -> None:
+    network = PatchGAN(channels=2, padding=padding)
+    network.load_state_dict(PatchGAN(channels=2).state_dict())
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 1, 2, 2)
+
+
+def test_reflection_changes_verdicts_at_the_border_only() -> None:
+    plain, reflecting = PatchGAN(channels=2), PatchGAN(channels=2, padding="reflect")
+    reflecting.load_state_dict(plain.state_dict())
+    for network in (plain, reflecting):
+        network.model = torch.nn.Sequential(
+            *[layer for layer in network.model if not isinstance(layer, torch.nn.InstanceNorm2d)]
+        )
+    images = torch.rand(1, 3, 256, 256)
+    with torch.no_grad():
+        difference = (plain(images) - reflecting(images)).abs()
+    assert difference[..., 6:-6, 6:-6].max() == 0
+    assert difference.max() > 0

@@ -1,0 +1,39 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.training.recipe import Length
+from models.training.schedule import LinearDecay
+
+
+def original_factor(epoch: int, n_epochs: int, n_epochs_decay: int) -> float:
+    """`lambda_rule` of pytorch-CycleGAN-and-pix2pix, epoch from 0, epoch_count 1."""
+    return 1.0 - max(0, epoch + 1 - n_epochs) / float(n_epochs_decay + 1)
+
+
+def test_the_original_formula_with_one_step_an_epoch() -> None:
+    schedule = LinearDecay(100, 100)
+    assert [schedule.factor(epoch) for epoch in range(200)] == [
+        original_factor(e, 100, 100) for e in range(200)
+    ]
+
+
+@pytest.mark.parametrize(("step", "factor"), [(0, 1.0), (99, 1.0), (100, 1 - 1 / 101), (199, 1 / 101)])
+def test_worked_values(step: int, factor: float) -> None:
+    assert LinearDecay(100, 100).factor(step) == pytest.approx(factor)
+
+
+@given(constant=st.integers(0, 500), decay=st.integers(0, 500))
+def test_never_rises_never_stops_and_is_constant_first(constant: int, decay: int) -> None:
+    factors = [LinearDecay(constant, decay).factor(step) for step in range(constant + decay)]
+    assert all(0 < later <= earlier for earlier, later in pairwise(factors))
+    assert factors[:constant] == [1.0] * constant
+
+
+@given(steps=st.integers(1, 10_000), share=st.floats(0, 1))
+def test_a_recipe_s_share_of_constant_steps(steps: int, share: float) -> None:
+    schedule = Length(steps=steps, constant_share=share).schedule()
+    assert schedule.steps == steps
+    assert abs(schedule.constant_steps - share * steps) <= 0.5
