@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -235,9 +236,12 @@ def test_work_in_progress_is_given_back_cancelled_and_finished_by_a_retry(
         wait_for(lambda: shard_states(stack, job.id)[:2] == ["running", "pending"], stack)
 
         wait_for(lambda: client.job(job.id).progress.frames_total > 0, stack)
-        os.kill(child_pid(stack), signal.SIGSTOP)
+        frozen = child_pid(stack)
+        os.kill(frozen, signal.SIGSTOP)
         client.cancel(job.id)
         wait_for(lambda: client.job(job.id).finished_at is not None, stack)
+        with suppress(ProcessLookupError):  # it lives on if it was frozen between two shards
+            os.kill(frozen, signal.SIGCONT)
         cancelled = client.job(job.id)
         assert cancelled.state == "cancelled"
         assert cancelled.progress.frames_done < dataset.counts["frames"]
