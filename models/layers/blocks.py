@@ -1,6 +1,11 @@
 """Building blocks that several networks share."""
 
+from typing import Literal
+
 from torch import Tensor, nn
+from torch.nn import functional
+
+Padding = Literal["zeros", "reflect"]
 
 
 def normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
@@ -34,3 +39,24 @@ class ResidualBlock(nn.Module):
         residual: Tensor = self.conv_block(features)
         # In place: at full resolution fresh memory costs more than the sum.
         return residual.add_(features)
+
+
+class Doubling(nn.ConvTranspose2d):
+    """A transposed 3x3 convolution from (H, W) to exactly (2H, 2W).
+
+    Every other output lies between two inputs. The last one lies between an input and the border.
+
+    Args:
+        padding: what stands beyond the border: "zeros", as in CycleGAN, which darkens the last row and
+            column, or "reflect", the features inside it; H and W are then at least 2.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, padding: Padding = "zeros") -> None:
+        is_reflecting = padding == "reflect"
+        super().__init__(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1 - is_reflecting)
+        self._is_reflecting = is_reflecting
+
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if not self._is_reflecting:
+            return super().forward(features, output_size)
+        return super().forward(functional.pad(features, (0, 1, 0, 1), mode="reflect"))[..., :-1, :-1]

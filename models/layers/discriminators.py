@@ -1,10 +1,8 @@
 """Networks that tell real images from translated ones."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-Padding = Literal["zeros", "reflect"]
+from models.layers.blocks import Padding
 
 
 class PatchGAN(nn.Module):

@@ -18,10 +18,10 @@ class CycleGANNetworks(nn.ModuleDict):
     """Domain A is day, B is night: G_A makes night, G_B day; D_A judges night, D_B day."""
 
     def __init__(self, sizes: Networks, seed: int) -> None:
-        channels, blocks = sizes.generator_channels, sizes.generator_blocks
-        judges, padding = sizes.discriminator_channels, sizes.discriminator_padding
-        super().__init__({name: CycleGAN(channels, blocks) for name in GENERATORS})
-        self.update({name: PatchGAN(judges, padding) for name in DISCRIMINATORS})
+        generator = sizes.generator_channels, sizes.generator_blocks, sizes.generator_padding
+        discriminator = sizes.discriminator_channels, sizes.discriminator_padding
+        super().__init__({name: CycleGAN(*generator) for name in GENERATORS})
+        self.update({name: PatchGAN(*discriminator) for name in DISCRIMINATORS})
         initialise(self, seed)
 
     def translate(self, name: str, images: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from models.layers.discriminators import Padding
+from models.layers.blocks import Padding
 from models.training.errors import RecipeRejected
 from models.training.schedule import LinearDecay
 from models.training.strict_toml import read_toml
@@ -20,6 +20,7 @@ class Networks:
 
     generator_channels: int = 64
     generator_blocks: int = 9
+    generator_padding: Padding = "zeros"
     discriminator_channels: int = 64
     discriminator_padding: Padding = "zeros"
 

@@ -25,7 +25,7 @@ from models.training.data import UnpairedBatches, prefetched
 from models.training.errors import LossNotFinite, TrainingNotResumed
 from models.training.images import ImageSet, find_images
 from models.training.loop import Hooks, train
-from models.training.recipe import Recipe
+from models.training.recipe import Networks, Recipe
 from models.training.samples import sample_grid
 from models.training.strict_toml import to_toml
 from models.weights import ConvertedWeights, save_weights
@@ -109,7 +109,8 @@ class _Session:
         """Writes the generators, loadable by `models.registry.load_generator`; returns the files' names."""
         content = {}
         for direction, generator in zip(Direction, self.step.generators(), strict=True):
-            content[f"{direction}.safetensors"] = save_weights(_weights_of(generator, self.order.is_half))
+            weights = _weights_of(generator, self.recipe.networks, self.order.is_half)
+            content[f"{direction}.safetensors"] = save_weights(weights)
         if self.order.is_original_layout:
             for name, network in self.step.networks.items():
                 content[f"latest_net_{name}.pth"] = _pickled(network)
@@ -191,12 +192,13 @@ class _Clock:
         }
 
 
-def _weights_of(generator: CycleGAN, is_half: bool) -> ConvertedWeights:
+def _weights_of(generator: CycleGAN, sizes: Networks, is_half: bool) -> ConvertedWeights:
     dtype = torch.float16 if is_half else torch.float32
     state = {
         key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in generator.state_dict().items()
     }
-    return ConvertedWeights("cyclegan", state, CycleGAN.config_of(state))
+    config = {**CycleGAN.config_of(state), "padding": sizes.generator_padding}
+    return ConvertedWeights("cyclegan", state, config)
 
 
 def _pickled(network: torch.nn.Module) -> bytes:
