@@ -1,11 +1,11 @@
-"""One update of CycleGAN: ours beside a plain re-creation of the original loop.
+"""One update of CycleGAN and of CUT: ours beside plain re-creations of the original loops.
 
 Both ways share networks, first weights and batches, and take turns within one run.
 
 - original: its order of passes, one image at a time through each network, in float32, with the optimiser as
   `torch.optim.Adam` comes.
-- ours: `models.training.cyclegan_step`, in float32, whose losses must be those of the original, and in the
-  precision that the machine gains by.
+- ours: `models.training.cyclegan_step` and `cut_step`, in float32, whose losses must be those of the
+  original, and in the precision that the machine gains by.
 
     python -m benchmarks.training_step --sizes 64x9x256x1,32x6x128x1 --rounds 5
 """
@@ -17,24 +17,32 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.record import write_record
 from models.device import choose_device, device_name
+from models.training.cut_networks import CUTNetworks
+from models.training.cut_recipe import CUTRecipe, CUTSizes
+from models.training.cut_step import CUTStep, drawn_places, patch_dice
 from models.training.cyclegan_networks import CycleGANNetworks
+from models.training.cyclegan_recipe import CycleGANRecipe, CycleGANSizes, CycleGANUpdates
 from models.training.cyclegan_step import CycleGANStep
 from models.training.data import Batch
-from models.training.recipe import Data, Networks, Recipe, Updates
+from models.training.recipe import Data, Recipe, Updates
 
 TOLERANCE = 1e-4
 
+Losses = dict[str, Tensor]
 
-class OriginalLoop:
+
+class OriginalCycleGAN:
     """`CycleGANModel.optimize_parameters` of pytorch-CycleGAN-and-pix2pix, written out again."""
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, recipe: CycleGANRecipe, device: torch.device) -> None:
         self.device = device
         self.networks = CycleGANNetworks(recipe.networks, recipe.seed).to(device)
         self.criterion_gan, self.criterion_l1 = nn.MSELoss(), nn.L1Loss()
@@ -45,7 +53,7 @@ class OriginalLoop:
         self.pool_a: list[Tensor] = []
         self.pool_b: list[Tensor] = []
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def update(self, batch: Batch) -> Losses:
         day, night = batch.day.to(self.device), batch.night.to(self.device)
         translate, judge = self.networks.translate, self.networks.judge
         fake_night = translate("G_A", day)
@@ -103,6 +111,81 @@ class OriginalLoop:
         return torch.stack(chosen)
 
 
+class OriginalCUT:
+    """`CUTModel.optimize_parameters` of contrastive-unpaired-translation, written out again.
+
+    It draws its patches twice; here both are those that our step draws.
+    """
+
+    def __init__(self, recipe: CUTRecipe, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.networks = CUTNetworks(recipe.networks, recipe.seed).to(device)
+        self.criterion_gan, self.criterion_nce = nn.MSELoss(), nn.CrossEntropyLoss()
+        self.optimisers = {
+            name: torch.optim.Adam(self.networks[name].parameters(), lr=2e-4, betas=(0.5, 0.999))
+            for name in ("G", "F", "D")
+        }
+        self.updates = 0
+
+    def update(self, batch: Batch) -> Losses:
+        real_a, real_b = batch.day.to(self.device), batch.night.to(self.device)
+        dice = patch_dice(self.recipe.seed, self.updates)
+        is_flipped = self.recipe.losses.flip_equivariance and dice.random() < 0.5
+        has_identity = self.recipe.losses.identity
+        real = torch.cat((real_a, real_b)) if has_identity else real_a
+        fake = self.networks.generator.translate(real.flip(3) if is_flipped else real)
+        fake_b, same_b = fake[: len(real_a)], fake[len(real_a) :]
+
+        self.networks["D"].requires_grad_(True)
+        self.optimisers["D"].zero_grad()
+        judged = self._gan(fake_b.detach(), 0.0), self._gan(real_b, 1.0)
+        losses = {"D": 0.5 * (judged[0] + judged[1])}
+        losses["D"].backward()
+        self.optimisers["D"].step()
+
+        self.networks["D"].requires_grad_(False)
+        for name in ("G", "F"):
+            self.optimisers[name].zero_grad()
+        losses["G"] = self._gan(fake_b, 1.0)
+        sizes = self.networks.generator.encode(real_a)
+        places = drawn_places(sizes, self.recipe.losses.patches, dice)
+        losses["nce"] = both = self._nce(real_a, fake_b, places, is_flipped)
+        if has_identity:
+            losses["nce_identity"] = self._nce(real_b, same_b, places, is_flipped)
+            both = 0.5 * (losses["nce"] + losses["nce_identity"])
+        (losses["G"] + self.recipe.losses.nce * both).backward()
+        for name in ("G", "F"):
+            self.optimisers[name].step()
+        self.updates += 1
+        return {term: loss.detach() for term, loss in losses.items()}
+
+    def _gan(self, images: Tensor, target: float) -> Tensor:
+        verdicts = self.networks.judge(images)
+        return self.criterion_gan(verdicts, torch.tensor(target, device=self.device).expand_as(verdicts))
+
+    def _nce(self, source: Tensor, target: Tensor, places: Sequence[Tensor], is_flipped: bool) -> Tensor:
+        encode, vectors = self.networks.generator.encode, self.networks.vectors
+        queries = [feature.flip(3) if is_flipped else feature for feature in encode(target)]
+        pairs = zip(vectors(queries, places), vectors(encode(source), places), strict=True)
+        return torch.stack([self._patch_nce(query, key.detach()) for query, key in pairs]).mean()
+
+    def _patch_nce(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """The positive first, then all the others, with the positive's place among them blotted out."""
+        positive = (queries * keys).sum(dim=2, keepdim=True)
+        negative = torch.bmm(queries, keys.transpose(2, 1))
+        diagonal = torch.eye(queries.shape[1], dtype=torch.bool, device=self.device)
+        negative.masked_fill_(diagonal, -10.0)
+        logits = torch.cat((positive, negative), dim=2).flatten(0, 1) / self.recipe.losses.temperature
+        return self.criterion_nce(logits, torch.zeros(len(logits), dtype=torch.long, device=self.device))
+
+
+# original and ours
+LOOPS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "cyclegan": (OriginalCycleGAN, CycleGANStep),
+    "cut": (OriginalCUT, CUTStep),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     channels: int
@@ -110,21 +193,36 @@ class Size:
     crop_px: int
     batch: int
 
-    def recipe(self, mixed_precision: bool) -> Recipe:
-        networks = Networks(self.channels, self.blocks, self.channels)
+    def recipe(self, paper: str, mixed_precision: bool) -> Recipe:
+        sizes = {
+            "generator_channels": self.channels,
+            "generator_blocks": self.blocks,
+            "discriminator_channels": self.channels,
+        }
         data = Data(crop_px=self.crop_px, resize="none", batch_size=self.batch)
-        return Recipe(networks=networks, data=data, updates=Updates(mixed_precision=mixed_precision))
+        if paper == "cut":
+            updates = Updates(mixed_precision=mixed_precision)
+            return CUTRecipe(networks=CUTSizes(**sizes), data=data, updates=updates)
+        updates = CycleGANUpdates(mixed_precision=mixed_precision)
+        return CycleGANRecipe(networks=CycleGANSizes(**sizes), data=data, updates=updates)
 
     def __str__(self) -> str:
         return f"{self.channels} ch, {self.blocks} blocks, {self.crop_px} px, batch {self.batch}"
 
 
+class Way(NamedTuple):
+    paper: str
+    way: str = "original"
+    precision: str = "float32"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`ratio`: how many times faster than the original, the median over the rounds; `difference`: of the
-    first losses."""
+    """`ratio`: how many times faster than the paper's original, the median over the rounds; `difference`: of
+    the first losses."""
 
     size: str
+    paper: str
     way: str
     precision: str
     ms_per_image: float
@@ -140,34 +238,37 @@ def batch_of(size: Size) -> Batch:
 
 
 def measure(size: Size, device: torch.device, rounds: int) -> list[Row]:
+    """All ways through an update of all papers; they take turns."""
     batch = batch_of(size)
-    original = OriginalLoop(size.recipe(False), device)
-    steps = {"ours, float32": CycleGANStep(size.recipe(False), device)}
-    mixed = CycleGANStep(size.recipe(True), device)
-    if mixed.precision != "float32":
-        steps[f"ours, {mixed.precision}"] = mixed
-    ways: dict[str, Callable[[], dict[str, Tensor]]] = {"original": lambda: _one_by_one(original, batch)}
-    for name, step in steps.items():
-        ways[name] = lambda step=step: step.update(batch, 1.0)
-
-    first = {"original": original.update(batch), **{name: ways[name]() for name in steps}}
-    seconds = _timed(ways, device, rounds)
-    best = {name: min(each) / size.batch for name, each in seconds.items()}
+    runs: dict[Way, Callable[[], Losses]] = {}
+    first: dict[Way, Losses] = {}
+    for paper, (original_loop, our_step) in LOOPS.items():
+        original = original_loop(size.recipe(paper, False), device)
+        first[Way(paper)] = original.update(batch)
+        runs[Way(paper)] = partial(_one_by_one, original, batch)
+        # float32 twice where the machine gains nothing by another precision: the second one is left out
+        for is_mixed in (True, False):
+            step = our_step(size.recipe(paper, is_mixed), device)
+            way = Way(paper, "ours", step.precision)
+            runs[way] = partial(step.update, batch, 1.0)
+            first[way] = runs[way]()
+    seconds = _timed(runs, device, rounds)
     return [
         Row(
             size=str(size),
-            way=name,
-            precision=steps[name].precision if name in steps else "float32",
-            ms_per_image=best[name] * 1e3,
+            **way._asdict(),
+            ms_per_image=min(each) / size.batch * 1e3,
             spread=statistics.median(each) / min(each) - 1,
-            ratio=statistics.median(o / w for o, w in zip(seconds["original"], each, strict=True)),
-            difference=max(abs(float(loss - first["original"][term])) for term, loss in first[name].items()),
+            ratio=statistics.median(o / w for o, w in zip(seconds[Way(way.paper)], each, strict=True)),
+            difference=max(
+                abs(float(loss - first[Way(way.paper)][term])) for term, loss in first[way].items()
+            ),
         )
-        for name, each in seconds.items()
+        for way, each in seconds.items()
     ]
 
 
-def _one_by_one(original: OriginalLoop, batch: Batch) -> dict[str, Tensor]:
+def _one_by_one(original: OriginalCycleGAN | OriginalCUT, batch: Batch) -> Losses:
     """The original trains at batch 1."""
     for piece in batch.pieces(len(batch)):
         losses = original.update(piece)
@@ -175,19 +276,19 @@ def _one_by_one(original: OriginalLoop, batch: Batch) -> dict[str, Tensor]:
 
 
 def _timed(
-    ways: dict[str, Callable[[], dict[str, Tensor]]], device: torch.device, rounds: int
-) -> dict[str, list[float]]:
+    runs: dict[Way, Callable[[], Losses]], device: torch.device, rounds: int
+) -> dict[Way, list[float]]:
     """Seconds of each round; the ways take turns, so that a busy moment hits all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[Way, list[float]] = {way: [] for way in runs}
     for number in range(rounds + 1):
-        for name, run in ways.items():
+        for way, run in runs.items():
             _wait(device)
             start = time.perf_counter()
             run()
             _wait(device)
             # the first round warms caches and allocators
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[way].append(time.perf_counter() - start)
         print(f"round {number} of {rounds}", file=sys.stderr)
     return seconds
 
@@ -199,12 +300,12 @@ def _wait(device: torch.device) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     lines = [
-        "| networks | way | ms/image | x original | median behind best | losses differ by |",
-        "|---|---|---|---|---|---|",
+        "| networks | paper | way | ms/image | x original | median behind best | losses differ by |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row.size} | {row.way} | {row.ms_per_image:.1f} | {row.ratio:.2f} | {row.spread:.0%} "
-        f"| {row.difference:.1e} |"
+        f"| {row.size} | {row.paper} | {row.way}, {row.precision} | {row.ms_per_image:.1f} | {row.ratio:.2f} "
+        f"| {row.spread:.0%} | {row.difference:.1e} |"
         for row in rows
     ]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.errors import CheckpointRejected
+from models.generators.cut import CUT
 from models.generators.cyclegan import CycleGAN
 from models.generators.enlightengan import EnlightenGAN
 from models.generators.network import NetworkGenerator
@@ -30,11 +31,11 @@ class Layout:
     clean: Callable[[State], State]
 
 
-def clean_cyclegan(state: State) -> State:
+def clean_resnet(state: State) -> State:
     """Statistics of old instance norms go, second convolutions after a dropout move back to their place."""
     if any(key.startswith("model.2.") and key.endswith(".weight") for key in state):
         raise CheckpointRejected(
-            "This CycleGAN generator was trained with batch normalisation.",
+            f"This is {kind_of(state)} with batch normalisation.",
             "Nightshift builds the published one: train with --norm instance.",
         )
     kept = {key: tensor for key, tensor in state.items() if not key.endswith(RUNNING_STATISTICS)}
@@ -57,7 +58,8 @@ def clean_enlightengan(state: State) -> State:
 
 
 LAYOUTS: Mapping[str, Layout] = {
-    "cyclegan": Layout("a CycleGAN generator", CycleGAN, clean_cyclegan),
+    "cut": Layout("a CUT generator", CUT, clean_resnet),
+    "cyclegan": Layout("a CycleGAN generator", CycleGAN, clean_resnet),
     "enlightengan": Layout("an EnlightenGAN generator", EnlightenGAN, clean_enlightengan),
 }
 
@@ -84,6 +86,7 @@ _KINDS: tuple[tuple[str, Callable[[Mapping[str, Tensor]], bool]], ...] = (
     ("a CUT generator", lambda state: any(key.endswith(".filt") for key in state)),
     ("a CycleGAN generator", lambda state: _kernel(state, "model.1.weight") == (7, 7)),
     ("an EnlightenGAN generator", lambda state: {"conv1_1.weight", "deconv5.weight"} <= state.keys()),
+    ("the patch network of CUT", lambda state: "mlp_0.0.weight" in state),
     ("an SCI enhancer", lambda state: any(key.startswith("enhance.") for key in state)),
     ("a Zero-DCE enhancer", lambda state: any(key.startswith("e_conv1.") for key in state)),
 )

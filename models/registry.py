@@ -22,6 +22,14 @@ class GeneratorCard:
 
 
 @dataclass(frozen=True, slots=True)
+class BundledWeights:
+    """A trained network that comes with Nightshift, in `models/bundled`."""
+
+    direction: Direction
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArchitectureCard:
     """A network whose checkpoints can be imported; the direction is what it was trained for."""
 
@@ -44,8 +52,16 @@ GENERATORS: Mapping[str, GeneratorCard] = {
     ),
 }
 
+# The keys are the names of the files.
+BUNDLED: Mapping[str, BundledWeights] = {
+    "cyclegan-day2night": BundledWeights(Direction.DAY2NIGHT, "cyclegan"),
+    "cyclegan-night2day": BundledWeights(Direction.NIGHT2DAY, "cyclegan"),
+}
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+
 # The keys are those of `models.layouts.LAYOUTS`; a test holds the two equal.
 ARCHITECTURES: Mapping[str, ArchitectureCard] = {
+    "cut": ArchitectureCard(title="CUT and FastCUT, anti-aliased ResNet generator", paper="arXiv:2007.15651"),
     "cyclegan": ArchitectureCard(title="CycleGAN, ResNet generator", paper="arXiv:1703.10593"),
     "enlightengan": ArchitectureCard(title="EnlightenGAN, attention U-Net", paper="arXiv:1906.06972"),
 }
@@ -55,15 +71,23 @@ def load_generator(architecture: str, weights: bytes | Path | None = None) -> Ge
     """A generator in eval mode whose parameters take no gradients, on the CPU.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, or the name or architecture of a card in `GENERATORS`.
-        weights: what `models.weights.save_weights` made; None for the generators that need none.
+        architecture: a key of `ARCHITECTURES`, a name in `BUNDLED`, or the name or architecture of a card in
+            `GENERATORS`.
+        weights: what `models.weights.save_weights` made; None for those that need none or bring theirs.
 
     Raises:
         UnknownGenerator: naming the nearest name there is.
         CheckpointRejected: the weights are missing, damaged or another network's.
     """
+    if architecture in BUNDLED and weights is None:
+        architecture, weights = BUNDLED[architecture].architecture, bundled_weights(architecture)
     generator = _built_in(architecture, weights) or _network(architecture, weights)
     return generator.eval().requires_grad_(False)
+
+
+def bundled_weights(name: str) -> bytes:
+    """Of a name in `BUNDLED`."""
+    return (BUNDLED_FOLDER / f"{name}.safetensors").read_bytes()
 
 
 def _built_in(architecture: str, weights: bytes | Path | None) -> Generator | None:
@@ -77,7 +101,7 @@ def _built_in(architecture: str, weights: bytes | Path | None) -> Generator | No
 
 def _network(architecture: str, weights: bytes | Path | None) -> Generator:
     if architecture not in ARCHITECTURES:
-        raise UnknownGenerator(architecture, [*GENERATORS, *ARCHITECTURES])
+        raise UnknownGenerator(architecture, [*GENERATORS, *BUNDLED, *ARCHITECTURES])
     if weights is None:
         raise CheckpointRejected(f"{architecture!r} needs weights.", "Import a checkpoint for it first.")
     stored = load_weights(weights)

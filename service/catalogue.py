@@ -3,14 +3,17 @@
 `models.registry` builds them; a test holds the names and directions of both equal.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from service.errors import InvalidRequest, UnknownGenerator
 
 DIRECTIONS = ("day2night", "night2day")
-ARCHITECTURES = ("cyclegan", "enlightengan")
+ARCHITECTURES = ("cut", "cyclegan", "enlightengan")
+TRAINABLE = ("cut", "cyclegan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,16 @@ class GeneratorCard:
         return f"{self.name}:{self.version}"
 
 
+# Written by `workers.bundle` beside the weights.
+TRAINED = Path(__file__).parent / "cards"
+
+
+def _trained() -> tuple[GeneratorCard, ...]:
+    """Cards of the trained generators that come with Nightshift."""
+    files = sorted(TRAINED.glob("*.json"))
+    return tuple(GeneratorCard(**json.loads(file.read_text(encoding="utf-8"))) for file in files)
+
+
 BUNDLED: tuple[GeneratorCard, ...] = (
     GeneratorCard(
         name="camera-night",
@@ -61,6 +74,7 @@ BUNDLED: tuple[GeneratorCard, ...] = (
         training_data="none",
         licence="Apache-2.0",
     ),
+    *_trained(),
 )
 
 
@@ -88,5 +102,19 @@ def check_import(name: str, architecture: str, direction: str) -> None:
         )
     if direction not in DIRECTIONS:
         raise InvalidRequest(f"There is no direction {direction!r}.", f"There are: {', '.join(DIRECTIONS)}.")
+    refuse_bundled(name)
+
+
+def check_training(architecture: str, names: Iterable[str]) -> None:
+    """Raises:
+    InvalidRequest: naming what does not fit.
+    """
+    if architecture not in TRAINABLE:
+        raise InvalidRequest(f"{architecture!r} cannot be trained.", f"What can: {', '.join(TRAINABLE)}.")
+    for name in names:
+        refuse_bundled(name)
+
+
+def refuse_bundled(name: str) -> None:
     if any(card.name == name for card in BUNDLED):
         raise InvalidRequest(f"{name!r} is the name of a bundled generator.", "Choose another name.")

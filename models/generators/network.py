@@ -41,6 +41,15 @@ class NetworkGenerator(Generator):
     def config_of(cls, state: Mapping[str, Tensor]) -> dict[str, ConfigValue]:
         """The constructor's arguments, as far as the tensors of a checkpoint show them."""
 
+    @property
+    def fits_original_code(self) -> bool:
+        """Whether its weights do in the original's code what they do here."""
+        return True
+
+    def options(self) -> dict[str, ConfigValue]:
+        """What this network was built with and its tensors do not show."""
+        return {}
+
     @classmethod
     def build_from_state(cls, state: Mapping[str, Tensor], **options: ConfigValue) -> Self:
         """The network these tensors belong to, with them loaded; `options` add what tensors cannot show."""

@@ -1,11 +1,15 @@
 """Building blocks that several networks share."""
 
+import re
+from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 Padding = Literal["zeros", "reflect"]
+
+RESIDUAL_WEIGHT = re.compile(r"model\.\d+\.conv_block\.1\.weight")
 
 
 def normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
@@ -39,6 +43,13 @@ class ResidualBlock(nn.Module):
         residual: Tensor = self.conv_block(features)
         # In place: at full resolution fresh memory costs more than the sum.
         return residual.add_(features)
+
+
+def resnet_sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """`channels` and `blocks` of a generator of residual blocks: from its first convolution, and counted."""
+    blocks = sum(RESIDUAL_WEIGHT.fullmatch(key) is not None for key in state)
+    channels = len(state["model.1.weight"]) if "model.1.weight" in state else 64
+    return {"channels": channels, "blocks": blocks}
 
 
 class Doubling(nn.ConvTranspose2d):

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from models.layers.blocks import Padding
+from models.layers.blur import BlurHalving
 
 
 class PatchGAN(nn.Module):
@@ -16,22 +17,60 @@ class PatchGAN(nn.Module):
         padding: what lies beyond the border. The original pads zeros, which tell every layer where the
             border is and give border pixels less of a say: translations may grow streaks there. "reflect"
             shows the image's own pixels instead; the weights fit both.
+        has_norm: instance normalisation, as in the original. It hides how bright an image is, which is what
+            tells night from day; without it the discriminator sees that too. It has no weights of its own.
     """
 
-    def __init__(self, channels: int = 64, padding: Padding = "zeros") -> None:
+    def __init__(self, channels: int = 64, padding: Padding = "zeros", has_norm: bool = True) -> None:
         super().__init__()
+        normalised = _normalised if has_norm else _not_normalised
         self.model = nn.Sequential(
             _conv4x4(3, channels, 2, padding),
             _leaky(),
-            *_normalised(_conv4x4(channels, 2 * channels, 2, padding)),
-            *_normalised(_conv4x4(2 * channels, 4 * channels, 2, padding)),
-            *_normalised(_conv4x4(4 * channels, 8 * channels, 1, padding)),
+            *normalised(_conv4x4(channels, 2 * channels, 2, padding)),
+            *normalised(_conv4x4(2 * channels, 4 * channels, 2, padding)),
+            *normalised(_conv4x4(4 * channels, 8 * channels, 1, padding)),
             _conv4x4(8 * channels, 1, 1, padding),
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Args:
             images: RGB, float, shape (B, 3, H, W), values in [-1, 1]; H and W at least 24.
+
+        Returns:
+            (B, 1, H/8 - 2, W/8 - 2) without a range: towards 1 for real patches, 0 for translated ones.
+        """
+        verdicts: Tensor = self.model(images)
+        return verdicts
+
+
+class AntialiasedPatchGAN(nn.Module):
+    """The PatchGAN of CUT (arXiv:2007.15651): convolutions of stride 1, a blur halves instead.
+
+    Its checkpoints load as they are: the weights lie at model.0, 3, 7, 11, 14, the blurs at model.2, 6, 10.
+
+    Args:
+        channels: width of the first layer (`ndf` in the paper's code).
+        padding: what lies beyond the border of the convolutions, as in `PatchGAN`; blurs always reflect.
+    """
+
+    def __init__(self, channels: int = 64, padding: Padding = "zeros") -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            _conv4x4(3, channels, 1, padding),
+            _leaky(),
+            BlurHalving(channels),
+            *_normalised(_conv4x4(channels, 2 * channels, 1, padding)),
+            BlurHalving(2 * channels),
+            *_normalised(_conv4x4(2 * channels, 4 * channels, 1, padding)),
+            BlurHalving(4 * channels),
+            *_normalised(_conv4x4(4 * channels, 8 * channels, 1, padding)),
+            _conv4x4(8 * channels, 1, 1, padding),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args:
+            images: RGB, float, shape (B, 3, H, W), values in [-1, 1]; H and W at least 24 and multiples of 8.
 
         Returns:
             (B, 1, H/8 - 2, W/8 - 2) without a range: towards 1 for real patches, 0 for translated ones.
@@ -50,3 +89,8 @@ def _leaky() -> nn.LeakyReLU:
 
 def _normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
     return convolution, nn.InstanceNorm2d(convolution.out_channels), _leaky()
+
+
+def _not_normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
+    """As many parts, so that the weights lie at the same places."""
+    return convolution, nn.Identity(), _leaky()

@@ -22,7 +22,7 @@ class Checkpoint:
 
     `recipe`: as nested tables. `images`: fingerprints of the day and the night images. `state`: what the
     training step gave: networks, optimisers, pools with their dice, averages. No other random state
-    exists: batches follow from the seed and the step.
+    exists: batches follow from the seed and the step. `processes`: that trained together.
     """
 
     paper: str
@@ -30,6 +30,7 @@ class Checkpoint:
     recipe: Mapping[str, Any]
     images: Mapping[str, str]
     state: Mapping[str, Any]
+    processes: int = 1
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -41,6 +42,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "recipe": dict(checkpoint.recipe),
         "images": dict(checkpoint.images),
         "state": dict(checkpoint.state),
+        "processes": checkpoint.processes,
     }
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
@@ -78,7 +80,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             "To continue from a generator's weights, there is no way yet: start afresh.",
         )
     names = [each.name for each in fields(Checkpoint)]
-    return Checkpoint(**{name: content[name] for name in names})
+    return Checkpoint(**{name: content[name] for name in names if name in content})
 
 
 def reject_other_architecture(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -18,14 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 from models.generators.camera import CameraNight
-from models.generators.interface import Scene
+from models.generators.interface import Direction, Scene
 from models.training.images import read_image
+from models.training.processes import ALONE, Team
 from models.training.recipe import Data, Recipe
 
 Item = TypeVar("Item")
 
 # Which of the seed's streams of random numbers; a new one goes to the end.
-DAY, NIGHT, CAMERA = 0, 1, 2
+DAY, NIGHT, CAMERA, PATCHES = 0, 1, 2, 3
 _ORDER, _CROP = 0, 1
 
 
@@ -43,6 +44,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.day)
 
+    def towards(self, direction: Direction) -> tuple[Tensor, Tensor]:
+        """The images to translate, and those that show what translations should look like."""
+        return (self.day, self.night) if direction is Direction.DAY2NIGHT else (self.night, self.day)
+
     def to(self, device: torch.device, memory_format: torch.memory_format) -> "Batch":
         day = self.day.to(device, memory_format=memory_format, non_blocking=True)
         night = self.night.to(device, memory_format=memory_format, non_blocking=True)
@@ -55,24 +60,36 @@ class Batch:
 
 
 class UnpairedBatches:
-    """The batch of any step. Each side is shuffled anew whenever all its images were seen."""
+    """The batch of any step. Each side is shuffled anew whenever all its images were seen.
 
-    def __init__(self, day: Sequence[Path], night: Sequence[Path], recipe: Recipe) -> None:
+    The processes of a team share a step's images: together they see what one would with a larger batch.
+    """
+
+    def __init__(
+        self, day: Sequence[Path], night: Sequence[Path], recipe: Recipe, team: Team = ALONE
+    ) -> None:
         self._sides = {DAY: day, NIGHT: night}
         self._recipe = recipe
+        self._team = team
         self._camera = CameraNight()
-        self._paired_steps = recipe.warm_steps if recipe.warm_start == "camera" else 0
 
     def at(self, step: int) -> Batch:
         """The batch of the given step, the first of which is 0."""
         size = self._recipe.data.batch_size
-        positions = range(step * size, (step + 1) * size)
-        if step < self._paired_steps:
+        first = (step * self._team.size + self._team.rank) * size
+        positions = range(first, first + size)
+        if self._is_paired(step):
             pairs = [self._pair(position) for position in positions]
             days, nights = zip(*pairs, strict=True)
             return Batch(torch.stack(days), torch.stack(nights), is_paired=True)
         day, night = (torch.stack([self._crop(side, p) for p in positions]) for side in (DAY, NIGHT))
         return Batch(day, night)
+
+    def _is_paired(self, step: int) -> bool:
+        if self._recipe.warm_start != "camera":
+            return False
+        every = self._recipe.warm_every
+        return step < self._recipe.warm_steps or (every > 0 and step % every == 0)
 
     def examples(self, count: int) -> Batch:
         """The first images of both sides, cropped in the middle: the same at every step, to look at."""

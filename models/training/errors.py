@@ -27,3 +27,13 @@ class LossNotFinite(GeneratorError):
         )
         self.step = step
         self.terms = tuple(terms)
+
+
+class ProcessLost(GeneratorError):
+    """One of several processes that train together is gone; the others cannot go on without it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another process of this training has ended.",
+            "Its own message says why. The last checkpoint is kept: start them all again with --resume.",
+        )

@@ -40,7 +40,7 @@ class ImagePool:
         return stored
 
     def state_dict(self) -> dict[str, Any]:
-        return {"images": list(self._images), "dice": self._dice.get_state()}
+        return {"images": [image.cpu() for image in self._images], "dice": self._dice.get_state()}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | None = None) -> None:
         """Takes over what `state_dict` gave; a pool that has become smaller keeps the first ones."""

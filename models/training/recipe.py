@@ -1,33 +1,13 @@
-"""What can be chosen about a training of CycleGAN; the defaults are the paper's."""
+"""What can be chosen about the training of any paper; a paper's own recipe adds its networks and losses."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from models.layers.blocks import Padding
 from models.training.errors import RecipeRejected
 from models.training.schedule import LinearDecay
-from models.training.strict_toml import read_toml
 
-RECIPES = Path(__file__).parent / "recipes"
 SMALLEST_CROP_PX = 32  # below, the discriminator's last normalisation has nothing to measure
 STRIDE_PX = 4  # of the generators
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Sizes of the ResNet generators and the PatchGAN discriminators."""
-
-    generator_channels: int = 64
-    generator_blocks: int = 9
-    generator_padding: Padding = "zeros"
-    discriminator_channels: int = 64
-    discriminator_padding: Padding = "zeros"
-
-    def __post_init__(self) -> None:
-        _within("networks.generator_channels", self.generator_channels, 1, 512)
-        _within("networks.generator_blocks", self.generator_blocks, 1, 32)
-        _within("networks.discriminator_channels", self.discriminator_channels, 1, 512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +16,8 @@ class Data:
 
     `resize`: "square" squeezes any image into `resize_px` x `resize_px`, as the original does;
     "shorter_side" keeps the shape; "none" crops from the full resolution. `zoom`: the resized image is
-    enlarged by a factor from 1 to this. Colours and brightness are never touched: they are what tells day
-    from night.
+    enlarged by a factor from 1 to this. `batch_size`: of each process, if there are several. Colours and
+    brightness are never touched: they are what tells day from night.
     """
 
     crop_px: int = 256
@@ -48,27 +28,15 @@ class Data:
     batch_size: int = 1
 
     def __post_init__(self) -> None:
-        _within("data.crop_px", self.crop_px, SMALLEST_CROP_PX, 4096)
+        within("data.crop_px", self.crop_px, SMALLEST_CROP_PX, 4096)
         if self.crop_px % STRIDE_PX:
             raise RecipeRejected(
                 f"'data.crop_px' is {self.crop_px}.", f"It must be a multiple of {STRIDE_PX}."
             )
         if self.resize != "none":
-            _within("data.resize_px", self.resize_px, self.crop_px, 8192)
-        _within("data.zoom", self.zoom, 1.0, 4.0)
-        _within("data.batch_size", self.batch_size, 1, 1024)
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Weights: the cycle loss beside the adversarial one, the identity loss beside the cycle loss."""
-
-    cycle: float = 10.0
-    identity: float = 0.5
-
-    def __post_init__(self) -> None:
-        _within("losses.cycle", self.cycle, 0.0, 1000.0)
-        _within("losses.identity", self.identity, 0.0, 1000.0)
+            within("data.resize_px", self.resize_px, self.crop_px, 8192)
+        within("data.zoom", self.zoom, 1.0, 4.0)
+        within("data.batch_size", self.batch_size, 1, 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +51,16 @@ class Updates:
     learning_rate: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
-    pool_size: int = 50
     accumulate: int = 1
     mixed_precision: bool = True
     ema: float = 0.0
 
     def __post_init__(self) -> None:
-        _within("updates.learning_rate", self.learning_rate, 1e-8, 1.0)
-        _within("updates.beta1", self.beta1, 0.0, 0.999999)
-        _within("updates.beta2", self.beta2, 0.0, 0.999999)
-        _within("updates.pool_size", self.pool_size, 0, 10_000)
-        _within("updates.accumulate", self.accumulate, 1, 1024)
-        _within("updates.ema", self.ema, 0.0, 0.999999)
+        within("updates.learning_rate", self.learning_rate, 1e-8, 1.0)
+        within("updates.beta1", self.beta1, 0.0, 0.999999)
+        within("updates.beta2", self.beta2, 0.0, 0.999999)
+        within("updates.accumulate", self.accumulate, 1, 1024)
+        within("updates.ema", self.ema, 0.0, 0.999999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +79,11 @@ class Length:
     save_every: int = 1000
 
     def __post_init__(self) -> None:
-        _within("length.epochs", self.epochs, 1, 1_000_000)
-        _within("length.steps", self.steps, 0, 1_000_000_000)
-        _within("length.constant_share", self.constant_share, 0.0, 1.0)
+        within("length.epochs", self.epochs, 1, 1_000_000)
+        within("length.steps", self.steps, 0, 1_000_000_000)
+        within("length.constant_share", self.constant_share, 0.0, 1.0)
         for name in ("log_every", "sample_every", "save_every"):
-            _within(f"length.{name}", getattr(self, name), 1, 1_000_000_000)
+            within(f"length.{name}", getattr(self, name), 1, 1_000_000_000)
 
     def schedule(self) -> LinearDecay:
         constant = round(self.steps * self.constant_share)
@@ -129,55 +95,48 @@ class Recipe:
     """Everything a training depends on beside its images.
 
     `warm_start`: "camera" spends the first `warm_steps` steps on pairs that the camera model makes from day
-    frames, in both directions, before the adversarial training begins.
+    frames, in every direction that is trained, before the paper's own training begins. `warm_every`: from
+    then on every so many steps one is spent on pairs again, as a guide; 0 for none.
     """
 
     seed: int = 0
     warm_start: Literal["none", "camera"] = "none"
     warm_steps: int = 600
-    networks: Networks = field(default_factory=Networks)
+    warm_every: int = 0
     data: Data = field(default_factory=Data)
-    losses: Losses = field(default_factory=Losses)
     updates: Updates = field(default_factory=Updates)
     length: Length = field(default_factory=Length)
 
     def __post_init__(self) -> None:
-        _within("seed", self.seed, 0, 2**63 - 1)
-        _within("warm_steps", self.warm_steps, 0, 1_000_000_000)
+        within("seed", self.seed, 0, 2**63 - 1)
+        within("warm_steps", self.warm_steps, 0, 1_000_000_000)
+        within("warm_every", self.warm_every, 0, 1_000_000_000)
         if self.data.batch_size % self.updates.accumulate:
             raise RecipeRejected(
                 f"'updates.accumulate' is {self.updates.accumulate}.",
                 f"It must divide 'data.batch_size', {self.data.batch_size}.",
             )
 
-    def for_images(self, day: int, night: int) -> "Recipe":
-        """The recipe with its number of steps: an epoch sees every image of the larger side once."""
+    def for_images(self, day: int, night: int, processes: int = 1) -> Self:
+        """The recipe with its number of steps: an epoch sees every image of the larger side once.
+
+        Args:
+            day, night: how many images there are.
+            processes: that take a batch each.
+        """
         if self.length.steps:
             return self
-        per_epoch = -(-max(day, night) // self.data.batch_size)
+        per_epoch = -(-max(day, night) // (self.data.batch_size * processes))
         return self.of_steps(self.length.epochs * per_epoch)
 
-    def of_steps(self, steps: int) -> "Recipe":
+    def of_steps(self, steps: int) -> Self:
         return replace(self, length=replace(self.length, steps=steps))
 
 
-def load_recipe(name: str) -> Recipe:
-    """A recipe that comes with Nightshift, by name, or any TOML file, by its path.
-
-    Raises:
-        RecipeRejected: there is none, or it is not valid.
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Raises:
+    RecipeRejected: the value of the dotted key `name` lies outside.
     """
-    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
-    try:
-        return read_toml(path.read_text(encoding="utf-8"), Recipe)
-    except (OSError, UnicodeDecodeError) as error:
-        known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.toml")))
-        raise RecipeRejected(
-            f"There is no recipe {name!r}.", f"There are {known}; a file's name ends in .toml."
-        ) from error
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
     # NaN is within nothing
     if not low <= value <= high:
         raise RecipeRejected(f"{name!r} in the recipe is {value}.", f"It must lie between {low} and {high}.")

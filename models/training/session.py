@@ -11,8 +11,7 @@ from typing import Any
 import torch
 
 from models.device import choose_device, device_name
-from models.generators.cyclegan import CycleGAN
-from models.generators.interface import Direction
+from models.generators.network import NetworkGenerator
 from models.training.checkpoint import (
     Checkpoint,
     not_finite,
@@ -20,18 +19,16 @@ from models.training.checkpoint import (
     write_checkpoint,
     write_whole,
 )
-from models.training.cyclegan_step import CycleGANStep
 from models.training.data import UnpairedBatches, prefetched
-from models.training.errors import LossNotFinite, TrainingNotResumed
+from models.training.errors import LossNotFinite, RecipeRejected, TrainingNotResumed
 from models.training.images import ImageSet, find_images
 from models.training.loop import Hooks, train
-from models.training.recipe import Networks, Recipe
+from models.training.papers import PAPERS
+from models.training.processes import ALONE, Team
+from models.training.recipe import Recipe
 from models.training.samples import sample_grid
 from models.training.strict_toml import to_toml
 from models.weights import ConvertedWeights, save_weights
-
-# What trains a paper's networks; the names are those of the command.
-STEPS: Mapping[str, type[CycleGANStep]] = {"cyclegan": CycleGANStep}
 
 CHECKPOINT = "checkpoint.pt"
 EXAMPLES = 4
@@ -44,8 +41,9 @@ Report = Callable[[Mapping[str, Any]], None]
 class TrainingOrder:
     """What to train, on what, and where the results go.
 
-    `resumes`: go on from the checkpoint in `out` if there is one. `is_original_layout`: also write the four
-    networks as the original does (`latest_net_G_A.pth`). `is_half`: export in half precision.
+    `paper`: a name in `models.training.papers.PAPERS`. `resumes`: go on from the checkpoint in `out` if there
+    is one. `is_original_layout`: also write all networks as the original does (such as `latest_net_G_A.pth`).
+    `is_half`: export in half precision.
     """
 
     paper: str
@@ -59,8 +57,13 @@ class TrainingOrder:
     device: str | None = None
 
 
-def run_training(order: TrainingOrder, report: Report, should_stop: Callable[[], bool]) -> bool:
+def run_training(
+    order: TrainingOrder, report: Report, should_stop: Callable[[], bool], team: Team = ALONE
+) -> bool:
     """Trains until the end or until asked to stop; what happens is reported as it happens.
+
+    Args:
+        team: the processes that carry out the same order; the first of them reports and writes.
 
     Returns:
         Whether the training came to its end, with its weights written.
@@ -68,38 +71,42 @@ def run_training(order: TrainingOrder, report: Report, should_stop: Callable[[],
     Raises:
         GeneratorError: the images, the checkpoint or the losses do not allow to go on.
     """
-    session = _Session(order, report)
+    session = _Session(order, report, team)
     done = session.train(should_stop)
     is_finished = done >= session.recipe.length.steps
-    files = session.export() if is_finished else []
-    report({"event": "finished" if is_finished else "stopped", "step": done, "files": files})
+    if team.is_first:
+        files = session.export() if is_finished else []
+        report({"event": "finished" if is_finished else "stopped", "step": done, "files": files})
     return is_finished
 
 
 class _Session:
     """The parts of a training, and the hooks that tie the loop to the folder `out`."""
 
-    def __init__(self, order: TrainingOrder, report: Report) -> None:
-        self.order, self.report = order, report
+    def __init__(self, order: TrainingOrder, report: Report, team: Team) -> None:
+        self.order, self.report, self.team = order, report, team
         crop_px = order.recipe.data.crop_px
         day, night = find_images(order.day, "day", crop_px), find_images(order.night, "night", crop_px)
-        self.recipe = order.recipe.for_images(len(day), len(night))
+        self.recipe = order.recipe.for_images(len(day), len(night), team.size)
         self.images = {"day": day.fingerprint, "night": night.fingerprint}
-        self.batches = UnpairedBatches(day.paths, night.paths, self.recipe)
+        self.batches = UnpairedBatches(day.paths, night.paths, self.recipe, team)
         self.device = choose_device(order.device)
         # crops are all of one size: trying out kernels once pays
         torch.backends.cudnn.benchmark = self.device.type == "cuda"
-        self.step = STEPS[order.paper](self.recipe, self.device)
+        self.step = PAPERS[order.paper].step(self.recipe, self.device, team)
+        self._refuse_foreign_layout()
         self.steps_done = self._resume()
-        (order.out / "samples").mkdir(parents=True, exist_ok=True)
-        write_whole(to_toml(self.recipe).encode(), order.out / "recipe.toml")
-        self._report_start(day, night)
-        self._clock = _Clock(self.steps_done, self.recipe)
+        if team.is_first:
+            (order.out / "samples").mkdir(parents=True, exist_ok=True)
+            write_whole(to_toml(self.recipe).encode(), order.out / "recipe.toml")
+            self._report_start(day, night)
+        images_per_step = 2 * self.recipe.data.batch_size * team.size  # of both sides
+        self._clock = _Clock(self.steps_done, self.recipe.length.steps, images_per_step)
 
     def train(self, should_stop: Callable[[], bool]) -> int:
         """How many updates were made, those before a resumption included."""
         length = self.recipe.length
-        hooks = Hooks(self._log, self._sample, self._save, should_stop)
+        hooks = Hooks(self._log, self._sample, self._save, lambda: self.team.any(should_stop()))
         threads = LOADER_THREADS_CUDA if self.device.type == "cuda" else LOADER_THREADS_CPU
         numbers = range(self.steps_done, length.steps)
         with closing(prefetched(self.batches.at, numbers, threads)) as batches:
@@ -108,8 +115,8 @@ class _Session:
     def export(self) -> list[str]:
         """Writes the generators, loadable by `models.registry.load_generator`; returns the files' names."""
         content = {}
-        for direction, generator in zip(Direction, self.step.generators(), strict=True):
-            weights = _weights_of(generator, self.recipe.networks, self.order.is_half)
+        for direction, generator in self.step.generators().items():
+            weights = _weights_of(generator, PAPERS[self.order.paper].architecture, self.order.is_half)
             content[f"{direction}.safetensors"] = save_weights(weights)
         if self.order.is_original_layout:
             for name, network in self.step.networks.items():
@@ -118,10 +125,30 @@ class _Session:
             write_whole(data, self.order.out / name)
         return list(content)
 
+    def _refuse_foreign_layout(self) -> None:
+        generators = self.step.generators().values()
+        if self.order.is_original_layout and not all(each.fits_original_code for each in generators):
+            raise RecipeRejected(
+                "The original's code cannot use these generators: they compute the change of an image.",
+                "Train without its layout, or with 'networks.generator_skip' false.",
+            )
+
     def _resume(self) -> int:
+        """How many updates were made before."""
+        checkpoint = self.team.share(self._found_checkpoint() if self.team.is_first else None)
+        if checkpoint is None:
+            return 0
+        self.step.load_state_dict(checkpoint.state)
+        before = {**checkpoint.recipe, **checkpoint.images, "processes": checkpoint.processes}
+        changes = _changes(before, {**asdict(self.recipe), **self.images, "processes": self.team.size})
+        if changes and self.team.is_first:
+            self.report({"event": "changed", "step": checkpoint.step, "changes": changes})
+        return checkpoint.step
+
+    def _found_checkpoint(self) -> Checkpoint | None:
         path = self.order.out / CHECKPOINT
         if not path.exists():
-            return 0
+            return None
         if not self.order.resumes:
             raise TrainingNotResumed(
                 f"There is a training in {str(self.order.out)!r} already.",
@@ -132,11 +159,7 @@ class _Session:
             raise TrainingNotResumed(
                 f"The training in {str(self.order.out)!r} is one of {checkpoint.paper!r}."
             )
-        self.step.load_state_dict(checkpoint.state)
-        changes = _changes(checkpoint.recipe, asdict(self.recipe)) + _changes(checkpoint.images, self.images)
-        if changes:
-            self.report({"event": "changed", "step": checkpoint.step, "changes": changes})
-        return checkpoint.step
+        return checkpoint
 
     def _report_start(self, day: ImageSet, night: ImageSet) -> None:
         self.report(
@@ -146,6 +169,7 @@ class _Session:
                 "steps": self.recipe.length.steps,
                 "day": len(day),
                 "night": len(night),
+                "processes": self.team.size,
                 "device": device_name(self.device),
                 "precision": self.step.precision,
                 "recipe": asdict(self.recipe),
@@ -153,21 +177,29 @@ class _Session:
         )
 
     def _log(self, number: int, losses: Mapping[str, float]) -> None:
+        if not self.team.is_first:
+            return
         rounded = {term: float(f"{loss:.6g}") for term, loss in losses.items()}
         self.report({"event": "progress", "losses": rounded, **self._clock.read(number)})
 
     def _sample(self, number: int) -> None:
+        if not self.team.is_first:
+            return
         path = self.order.out / "samples" / f"step-{number:07d}.png"
         write_whole(sample_grid(self.step.sample(self.batches.examples(EXAMPLES))), path)
         self.report({"event": "sample", "step": number, "file": f"samples/{path.name}"})
 
     def _save(self, number: int) -> None:
+        # in all processes: a state is put together from all of them, and a bad one stops all of them
         state = self.step.state_dict()
         # the losses of the last update were finite, but its gradients need not have been
         bad = not_finite(state["networks"])
         if bad:
             raise LossNotFinite(number, [f"the weights {name}" for name in bad[:3]])
-        checkpoint = Checkpoint(self.order.paper, number, asdict(self.recipe), self.images, state)
+        if not self.team.is_first:
+            return
+        recipe, processes = asdict(self.recipe), self.team.size
+        checkpoint = Checkpoint(self.order.paper, number, recipe, self.images, state, processes)
         write_checkpoint(checkpoint, self.order.out / CHECKPOINT)
         self.report({"event": "checkpoint", "step": number, "file": CHECKPOINT})
 
@@ -175,30 +207,28 @@ class _Session:
 class _Clock:
     """Speed since the last time it was read, and what is left at this speed."""
 
-    def __init__(self, steps_done: int, recipe: Recipe) -> None:
-        self._number, self._recipe, self._read = steps_done, recipe, time.monotonic()
+    def __init__(self, number: int, steps: int, images_per_step: int) -> None:
+        self._number, self._steps, self._images_per_step = number, steps, images_per_step
+        self._read = time.monotonic()
 
     def read(self, number: int) -> dict[str, float]:
         now = time.monotonic()
         seconds_per_step = (now - self._read) / (number - self._number)
         self._number, self._read = number, now
-        steps = self._recipe.length.steps
         return {
             "step": number,
-            "steps": steps,
-            # of both sides
-            "images_per_second": round(2 * self._recipe.data.batch_size / seconds_per_step, 2),
-            "seconds_left": round(seconds_per_step * (steps - number), 1),
+            "steps": self._steps,
+            "images_per_second": round(self._images_per_step / seconds_per_step, 2),
+            "seconds_left": round(seconds_per_step * (self._steps - number), 1),
         }
 
 
-def _weights_of(generator: CycleGAN, sizes: Networks, is_half: bool) -> ConvertedWeights:
+def _weights_of(generator: NetworkGenerator, architecture: str, is_half: bool) -> ConvertedWeights:
     dtype = torch.float16 if is_half else torch.float32
     state = {
         key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in generator.state_dict().items()
     }
-    config = {**CycleGAN.config_of(state), "padding": sizes.generator_padding}
-    return ConvertedWeights("cyclegan", state, config)
+    return ConvertedWeights(architecture, state, {**generator.config_of(state), **generator.options()})
 
 
 def _pickled(network: torch.nn.Module) -> bytes:

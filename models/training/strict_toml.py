@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -27,7 +27,7 @@ def read_toml(text: str, kind: type[Value]) -> Value:
 
 def from_table(table: Mapping[str, Any], kind: type[Value]) -> Value:
     """The same from a table that was read already."""
-    built: Value = _build(table, kind, "", tuple(_dotted_keys(kind)))
+    built: Value = _changed(kind(), table, "", tuple(_dotted_keys(kind)))
     return built
 
 
@@ -55,9 +55,10 @@ def _dotted_keys(kind: Any, before: str = "") -> list[str]:
     return keys
 
 
-def _build(table: Mapping[str, Any], kind: Any, before: str, valid: tuple[str, ...]) -> Any:
-    wanted = get_type_hints(kind)
-    known = {each.name for each in fields(kind)}
+def _changed(defaults: Any, table: Mapping[str, Any], before: str, valid: tuple[str, ...]) -> Any:
+    """The same dataclass with what the table says; what it does not say stays, also within its tables."""
+    wanted = get_type_hints(type(defaults))
+    known = {each.name for each in fields(defaults)}
     values = {}
     for key, value in table.items():
         name = f"{before}{key}"
@@ -66,10 +67,10 @@ def _build(table: Mapping[str, Any], kind: Any, before: str, valid: tuple[str, .
         if is_dataclass(wanted[key]):
             if not isinstance(value, Mapping):
                 raise RecipeRejected(f"{name!r} in the recipe is a table.", f"Write it as [{name}].")
-            values[key] = _build(value, wanted[key], f"{name}.", valid)
+            values[key] = _changed(getattr(defaults, key), value, f"{name}.", valid)
         else:
             values[key] = _checked(name, value, wanted[key])
-    return kind(**values)
+    return replace(defaults, **values)
 
 
 def _unknown(name: str, valid: tuple[str, ...]) -> RecipeRejected:

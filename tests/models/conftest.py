@@ -55,6 +55,31 @@ def _resnet(channels: int = 4, blocks: int = 2) -> State:
     return _filled(shapes)
 
 
+def _cut(channels: int = 4, blocks: int = 2) -> State:
+    """`latest_net_G.pth` of CUT: convolutions of stride 1, and the blurs' fixed weights."""
+    c = channels
+    convolutions: dict[str, tuple[int, int, int]] = {
+        "model.1": (c, 3, 7), "model.4": (2 * c, c, 3), "model.8": (4 * c, 2 * c, 3),
+        **{
+            f"model.{12 + block}.conv_block.{place}": (4 * c, 4 * c, 3)
+            for block in range(blocks)
+            for place in (1, 5)
+        },
+        f"model.{13 + blocks}": (2 * c, 4 * c, 3), f"model.{17 + blocks}": (c, 2 * c, 3),
+        f"model.{21 + blocks}": (3, c, 7),
+    }  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {}
+    for key, (after, before, size) in convolutions.items():
+        shapes[f"{key}.weight"], shapes[f"{key}.bias"] = (after, before, size, size), (after,)
+    state = _filled(shapes)
+    half, double = torch.tensor([1.0, 2, 1]) / 4, torch.tensor([1.0, 3, 3, 1]) / 4
+    for place, width, line in (
+        (7, 2 * c, half), (11, 4 * c, half), (12 + blocks, 4 * c, double), (16 + blocks, 2 * c, double),
+    ):  # fmt: skip
+        state[f"model.{place}.filt"] = torch.outer(line, line).repeat(width, 1, 1, 1)
+    return state
+
+
 def _unet(channels: int = 2) -> State:
     """`200_net_G_A.pth`, without the `module.` prefix and with batch counts."""
     one, two, three, four, five = (channels * 2**level for level in range(5))
@@ -86,6 +111,11 @@ def _unet(channels: int = 2) -> State:
 @pytest.fixture(scope="session")
 def resnet_state() -> Callable[..., State]:
     return _resnet
+
+
+@pytest.fixture(scope="session")
+def cut_state() -> Callable[..., State]:
+    return _cut
 
 
 @pytest.fixture(scope="session")

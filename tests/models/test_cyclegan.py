@@ -77,3 +77,20 @@ def test_gradients_reach_every_weight(resnet_state: MakeState) -> None:
     output = network(torch.rand(1, 3, 16, 16), [Scene(0)])
     (output * torch.rand(16, 16)).sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_with_a_skip_a_network_that_says_nothing_changes_little() -> None:
+    network = CycleGAN(channels=4, blocks=1, skip=True)
+    for parameter in network.model[-2].parameters():
+        torch.nn.init.zeros_(parameter)
+    images = torch.rand(2, 3, 16, 12) * 2 - 1
+    assert torch.allclose(network.translate(images), 0.95 * images, atol=1e-6)
+    black_and_white = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 16, 12)
+    assert network.translate(black_and_white).isfinite().all()
+
+
+def test_a_skip_needs_no_weights_of_its_own_but_is_no_longer_the_originals_network() -> None:
+    with_skip, without = CycleGAN(channels=4, blocks=1, skip=True), CycleGAN(channels=4, blocks=1)
+    assert with_skip.state_dict().keys() == without.state_dict().keys()
+    assert (with_skip.fits_original_code, without.fits_original_code) == (False, True)
+    assert with_skip.options()["skip"] is True

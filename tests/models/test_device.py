@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.device import choose_device, choose_precision, device_name, exact_kernels, is_out_of_memory
+from models.generators.cut import CUT
 from models.generators.cyclegan import CycleGAN
 from models.generators.enlightengan import EnlightenGAN
 from models.generators.interface import Generator, Scene
@@ -96,7 +97,9 @@ def test_a_real_failure_to_allocate_is_recognised() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("network", [CycleGAN(16, 3), EnlightenGAN(8)], ids=["cyclegan", "enlightengan"])
+@pytest.mark.parametrize(
+    "network", [CycleGAN(16, 3), CUT(16, 3), EnlightenGAN(8)], ids=["cyclegan", "cut", "enlightengan"]
+)
 @pytest.mark.parametrize(("precision", "levels"), [("float32", 1), ("bfloat16", 16)])
 def test_a_gpu_gives_what_a_cpu_gives_and_gives_it_again(
     network: NetworkGenerator, precision: str, levels: int

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as f
 
-from models.layers.discriminators import Padding, PatchGAN
+from models.layers.blocks import Padding
+from models.layers.discriminators import AntialiasedPatchGAN, PatchGAN
 
 # `latest_net_D_A.pth` of the published training: key and shape of each weight.
 PUBLISHED = {
@@ -69,3 +70,46 @@ def test_reflection_changes_verdicts_at_the_border_only() -> None:
         difference = (plain(images) - reflecting(images)).abs()
     assert difference[..., 6:-6, 6:-6].max() == 0
     assert difference.max() > 0
+
+
+def test_anti_aliased_discriminator_has_the_keys_of_cut() -> None:
+    with torch.device("meta"):
+        network = AntialiasedPatchGAN()
+    places = dict(zip((0, 3, 7, 11, 14), PUBLISHED.values(), strict=True))
+    expected = {f"model.{place}.weight": shape for place, shape in places.items()}
+    expected |= {f"model.{place}.bias": shape[:1] for place, shape in places.items()}
+    expected |= {f"model.{place}.filt": (width, 1, 3, 3) for place, width in ((2, 64), (6, 128), (10, 256))}
+    assert {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} == expected
+    assert sum(parameter.numel() for parameter in network.parameters()) == 2_764_737
+
+
+def test_anti_aliased_network_computes_what_the_table_says() -> None:
+    network = AntialiasedPatchGAN(channels=4)
+    state = network.state_dict()
+    x = images = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    for layer in (0, 3, 7, 11, 14):
+        x = f.conv2d(x, state[f"model.{layer}.weight"], state[f"model.{layer}.bias"], padding=1)
+        if layer not in (0, 14):
+            x = f.instance_norm(x)
+        if layer != 14:
+            x = f.leaky_relu(x, 0.2)
+        if layer in (0, 3, 7):
+            blur = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+            padded = f.pad(x, (1, 1, 1, 1), mode="reflect")
+            x = f.conv2d(padded, blur.repeat(x.shape[1], 1, 1, 1), stride=2, groups=x.shape[1])
+    with torch.no_grad():
+        verdicts = network(images)
+    assert verdicts.shape == (2, 1, 4, 6)
+    torch.testing.assert_close(verdicts, x)
+
+
+def test_without_norms_a_verdict_depends_on_how_bright_an_image_is() -> None:
+    torch.manual_seed(0)
+    with_norm = PatchGAN(channels=2, padding="reflect")
+    without = PatchGAN(channels=2, padding="reflect", has_norm=False)
+    assert without.state_dict().keys() == with_norm.state_dict().keys()
+    for parameter in (*without.parameters(), *with_norm.parameters()):
+        torch.nn.init.normal_(parameter, 0.0, 0.1)
+    grey, white = torch.zeros(1, 3, 64, 64), torch.ones(1, 3, 64, 64)
+    torch.testing.assert_close(with_norm(grey), with_norm(white), atol=1e-3, rtol=0)
+    assert (without(grey) - without(white)).abs().min() > 1e-3

@@ -21,8 +21,9 @@ NAMES = [*GENERATORS, *ARCHITECTURES]
 
 
 @pytest.fixture(scope="module")
-def make(resnet_state: MakeState, unet_state: MakeState) -> Callable[[str], Generator]:
+def make(resnet_state: MakeState, cut_state: MakeState, unet_state: MakeState) -> Callable[[str], Generator]:
     small = {
+        "cut": ConvertedWeights("cut", cut_state(), {"channels": 4, "blocks": 2}),
         "cyclegan": ConvertedWeights("cyclegan", resnet_state(), {"channels": 4, "blocks": 2}),
         "enlightengan": ConvertedWeights("enlightengan", unet_state(), {"channels": 2}),
     }

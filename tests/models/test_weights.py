@@ -166,6 +166,19 @@ def test_weights_that_are_not_numbers_are_refused(resnet_state: MakeState) -> No
             "Import it as 'enlightengan'.",
         ),
         (
+            "cut",
+            {"model.1.weight": (64, 3, 7, 7)},
+            "This is a CycleGAN generator, not a CUT generator.",
+            "Import it as 'cyclegan'.",
+        ),
+        (
+            "cut",
+            {"model.0.weight": (64, 3, 4, 4), "model.2.filt": (64, 1, 3, 3)},
+            "This is a PatchGAN discriminator, not a CUT generator.",
+            "",
+        ),
+        ("cut", {"mlp_0.0.weight": (256, 3)}, "This is the patch network of CUT, not a CUT generator.", ""),
+        (
             "enlightengan",
             {"model.1.weight": (64, 3, 7, 7)},
             "This is a CycleGAN generator, not an EnlightenGAN generator.",
@@ -175,7 +188,7 @@ def test_weights_that_are_not_numbers_are_refused(resnet_state: MakeState) -> No
             "cyclegan",
             {"model.1.weight": (64, 3, 7, 7), "model.7.filt": (128, 1, 3, 3)},
             "This is a CUT generator, not a CycleGAN generator.",
-            "Its layout is not supported yet.",
+            "Import it as 'cut'.",
         ),
         (
             "cyclegan",
@@ -187,7 +200,7 @@ def test_weights_that_are_not_numbers_are_refused(resnet_state: MakeState) -> No
         (
             "cyclegan",
             {"model.1.weight": (64, 3, 7, 7), "model.2.weight": (64,)},
-            "This CycleGAN generator was trained with batch normalisation.",
+            "This is a CycleGAN generator with batch normalisation.",
             "--norm instance",
         ),
     ],

@@ -10,31 +10,35 @@ import pytest
 import torch
 from PIL import Image
 
+from models.training.cut_recipe import CUTRecipe
+from models.training.cyclegan_recipe import CycleGANRecipe
 from models.training.data import Batch
-from models.training.recipe import Recipe
 from models.training.session import TrainingOrder, run_training
 from models.training.strict_toml import read_toml
 
-TINY = """
+COMMON = """
 [networks]
 generator_channels = 4
 generator_blocks = 2
 discriminator_channels = 4
+{networks}
 [data]
 crop_px = 32
 resize = "shorter_side"
 resize_px = 36
 zoom = 1.2
 [updates]
-pool_size = 3
 mixed_precision = false
 ema = 0.9
+{updates}
 [length]
 steps = 8
 log_every = 2
 sample_every = 4
 save_every = 4
 """
+TINY = COMMON.format(networks="", updates="pool_size = 3")
+TINY_CUT = COMMON.format(networks="patch_channels = 8", updates="") + "[losses]\npatches = 16\n"
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +47,13 @@ def tiny_toml() -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Recipe:
-    return read_toml(TINY, Recipe)
+def tiny() -> CycleGANRecipe:
+    return read_toml(TINY, CycleGANRecipe)
+
+
+@pytest.fixture(scope="session")
+def tiny_cut() -> CUTRecipe:
+    return read_toml(TINY_CUT, CUTRecipe)
 
 
 @pytest.fixture(scope="session")
@@ -107,14 +116,20 @@ class Run:
 
 
 @pytest.fixture
-def run(tiny: Recipe, day_and_night: tuple[Path, Path], tmp_path: Path) -> Run:
+def run(tiny: CycleGANRecipe, day_and_night: tuple[Path, Path], tmp_path: Path) -> Run:
     day, night = day_and_night
     return Run(TrainingOrder("cyclegan", [day], [night], tiny, tmp_path / "out", device="cpu"))
 
 
+@pytest.fixture
+def run_cut(tiny_cut: CUTRecipe, day_and_night: tuple[Path, Path], tmp_path: Path) -> Run:
+    day, night = day_and_night
+    return Run(TrainingOrder("cut", [day], [night], tiny_cut, tmp_path / "cut", device="cpu"))
+
+
 @pytest.fixture(scope="session")
 def uninterrupted(
-    tiny: Recipe, day_and_night: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+    tiny: CycleGANRecipe, day_and_night: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
     """The tiny recipe trained to its end."""
     day, night = day_and_night

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from benchmarks.training_step import OriginalLoop
+from benchmarks.training_step import OriginalCycleGAN
 from models import device as devices
 from models.errors import CheckpointRejected
+from models.generators.interface import Direction
+from models.training.cyclegan_recipe import CycleGANLosses, CycleGANRecipe
 from models.training.cyclegan_step import CycleGANStep
 from models.training.data import Batch
-from models.training.recipe import Losses, Recipe
 
 MakeBatch = Callable[..., Batch]
 
@@ -25,9 +26,9 @@ def equal(first: list[Tensor], second: list[Tensor]) -> bool:
     return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
-def test_losses_are_those_of_the_original_loop(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_losses_are_those_of_the_original_loop(tiny: CycleGANRecipe, make_batch: MakeBatch) -> None:
     recipe = replace(tiny, updates=replace(tiny.updates, pool_size=50))
-    original = OriginalLoop(recipe, torch.device("cpu"))
+    original = OriginalCycleGAN(recipe, torch.device("cpu"))
     ours = CycleGANStep(recipe)
     for number in range(4):
         batch = make_batch(number, size=2)
@@ -37,7 +38,7 @@ def test_losses_are_those_of_the_original_loop(tiny: Recipe, make_batch: MakeBat
             assert float(loss) == pytest.approx(float(expected[term]), abs=1e-4), (number, term)
 
 
-def test_first_weights_are_drawn_as_published_and_from_the_seed(tiny: Recipe) -> None:
+def test_first_weights_are_drawn_as_published_and_from_the_seed(tiny: CycleGANRecipe) -> None:
     wide = replace(tiny, networks=replace(tiny.networks, generator_channels=16))
     state = CycleGANStep(wide).networks.state_dict()
     drawn = torch.cat([tensor.flatten() for key, tensor in state.items() if key.endswith("weight")])
@@ -49,7 +50,9 @@ def test_first_weights_are_drawn_as_published_and_from_the_seed(tiny: Recipe) ->
     assert not equal(weights(CycleGANStep(replace(wide, seed=1)), "G_A"), weights(CycleGANStep(wide), "G_A"))
 
 
-def test_generators_are_updated_first_with_the_discriminators_held_still(tiny: Recipe, batch: Batch) -> None:
+def test_generators_are_updated_first_with_the_discriminators_held_still(
+    tiny: CycleGANRecipe, batch: Batch
+) -> None:
     step = CycleGANStep(tiny)
     judges = weights(step, "D_A", "D_B")
     happened: list[str] = []
@@ -74,7 +77,9 @@ def test_generators_are_updated_first_with_the_discriminators_held_still(tiny: R
     assert happened == ["G", "pool D_A", "pool D_B", "D"]
 
 
-def test_discriminators_see_real_images_and_what_the_pool_gives(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_discriminators_see_real_images_and_what_the_pool_gives(
+    tiny: CycleGANRecipe, make_batch: MakeBatch
+) -> None:
     step, batch = CycleGANStep(tiny), make_batch(1)
     with torch.no_grad():
         # of the weights before the update
@@ -93,7 +98,7 @@ def test_discriminators_see_real_images_and_what_the_pool_gives(tiny: Recipe, ma
     torch.testing.assert_close(judged, [fake_night, torch.cat([batch.night, pooled])])
 
 
-def test_rate_scales_the_learning_rate(tiny: Recipe, batch: Batch) -> None:
+def test_rate_scales_the_learning_rate(tiny: CycleGANRecipe, batch: Batch) -> None:
     step = CycleGANStep(tiny)
     step.update(batch, 0.25)
     assert [group["lr"] for o in step.optimisers.values() for group in o.param_groups] == [5e-5, 5e-5]
@@ -105,12 +110,12 @@ def test_rate_scales_the_learning_rate(tiny: Recipe, batch: Batch) -> None:
     assert equal(before, weights(step, "G_A", "G_B", "D_A", "D_B"))
 
 
-def test_without_an_identity_loss_its_passes_are_left_out(tiny: Recipe, batch: Batch) -> None:
-    losses = CycleGANStep(replace(tiny, losses=Losses(identity=0.0))).update(batch, 1.0)
+def test_without_an_identity_loss_its_passes_are_left_out(tiny: CycleGANRecipe, batch: Batch) -> None:
+    losses = CycleGANStep(replace(tiny, losses=CycleGANLosses(identity=0.0))).update(batch, 1.0)
     assert not [term for term in losses if term.startswith("identity")]
 
 
-def test_pieces_of_a_batch_add_up_to_the_batch(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_pieces_of_a_batch_add_up_to_the_batch(tiny: CycleGANRecipe, make_batch: MakeBatch) -> None:
     data = replace(tiny.data, batch_size=4)
     whole = CycleGANStep(replace(tiny, data=data))
     pieces = CycleGANStep(replace(tiny, data=data, updates=replace(tiny.updates, accumulate=2)))
@@ -121,19 +126,19 @@ def test_pieces_of_a_batch_add_up_to_the_batch(tiny: Recipe, make_batch: MakeBat
             assert float(loss) == pytest.approx(float(expected[term]), abs=1e-4)
 
 
-def test_pairs_teach_the_generators_alone(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_pairs_teach_the_generators_alone(tiny: CycleGANRecipe, make_batch: MakeBatch) -> None:
     step = CycleGANStep(replace(tiny, updates=replace(tiny.updates, learning_rate=2e-3)))
     judges = weights(step, "D_A", "D_B")
     pair = replace(make_batch(1), is_paired=True)
     losses = [step.update(pair, 1.0) for _ in range(30)]
-    assert losses[0].keys() == {"warm_A", "warm_B"}
-    for term in ("warm_A", "warm_B"):
+    assert losses[0].keys() == {"warm_day2night", "warm_night2day"}
+    for term in ("warm_day2night", "warm_night2day"):
         assert losses[-1][term] < 0.9 * losses[0][term]
     assert equal(judges, weights(step, "D_A", "D_B"))
     assert len(step.pools["D_A"]) == 0
 
 
-def test_a_tiny_training_lowers_its_losses(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_a_tiny_training_lowers_its_losses(tiny: CycleGANRecipe, make_batch: MakeBatch) -> None:
     step = CycleGANStep(replace(tiny, updates=replace(tiny.updates, learning_rate=2e-3)))
     smooth = [
         Batch(interpolate(each.day, size=32), interpolate(each.night, size=32))
@@ -145,7 +150,7 @@ def test_a_tiny_training_lowers_its_losses(tiny: Recipe, make_batch: MakeBatch) 
         assert last < 0.9 * first, term
 
 
-def test_averages_follow_the_generators(tiny: Recipe, batch: Batch) -> None:
+def test_averages_follow_the_generators(tiny: CycleGANRecipe, batch: Batch) -> None:
     step = CycleGANStep(tiny)
     begin = weights(step, "G_A")
     step.update(batch, 1.0)
@@ -153,13 +158,13 @@ def test_averages_follow_the_generators(tiny: Recipe, batch: Batch) -> None:
     # (1 + 1) / (10 + 1) of the past is less than the recipe's 0.9
     expected = [old + (new - old) * 9 / 11 for old, new in zip(begin, weights(step, "G_A"), strict=True)]
     torch.testing.assert_close(list(step.averages["G_A"].parameters()), expected)
-    assert step.generators()[0] is step.averages["G_A"]
+    assert step.generators()[Direction.DAY2NIGHT] is step.averages["G_A"]
     plain = CycleGANStep(replace(tiny, updates=replace(tiny.updates, ema=0.0)))
     assert plain.averages is None
-    assert plain.generators() == [plain.networks["G_A"], plain.networks["G_B"]]
+    assert list(plain.generators().values()) == [plain.networks["G_A"], plain.networks["G_B"]]
 
 
-def test_a_restored_step_goes_on_bit_for_bit(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_a_restored_step_goes_on_bit_for_bit(tiny: CycleGANRecipe, make_batch: MakeBatch) -> None:
     step = CycleGANStep(tiny)
     for number in range(5):
         step.update(make_batch(number), 1.0)
@@ -173,7 +178,7 @@ def test_a_restored_step_goes_on_bit_for_bit(tiny: Recipe, make_batch: MakeBatch
     assert equal(weights(step, *names), weights(twin, *names))
 
 
-def test_averaging_may_begin_in_the_middle(tiny: Recipe, batch: Batch) -> None:
+def test_averaging_may_begin_in_the_middle(tiny: CycleGANRecipe, batch: Batch) -> None:
     plain = CycleGANStep(replace(tiny, updates=replace(tiny.updates, ema=0.0)))
     plain.update(batch, 1.0)
     step = CycleGANStep(tiny)
@@ -182,7 +187,7 @@ def test_averaging_may_begin_in_the_middle(tiny: Recipe, batch: Batch) -> None:
     assert equal(list(step.averages["G_B"].parameters()), weights(plain, "G_B"))
 
 
-def test_networks_of_another_size_are_told_by_their_keys(tiny: Recipe) -> None:
+def test_networks_of_another_size_are_told_by_their_keys(tiny: CycleGANRecipe) -> None:
     networks = replace(tiny.networks, generator_blocks=3, discriminator_channels=6)
     other = CycleGANStep(replace(tiny, networks=networks))
     with pytest.raises(CheckpointRejected) as caught:
@@ -192,7 +197,7 @@ def test_networks_of_another_size_are_told_by_their_keys(tiny: Recipe) -> None:
 
 
 def test_mixed_precision_stays_near_and_keeps_weights_and_losses_in_float32(
-    tiny: Recipe, batch: Batch, monkeypatch: pytest.MonkeyPatch
+    tiny: CycleGANRecipe, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "_cpu_has_bfloat16_units", lambda: True)
     mixed = CycleGANStep(replace(tiny, updates=replace(tiny.updates, mixed_precision=True)))
@@ -206,13 +211,13 @@ def test_mixed_precision_stays_near_and_keeps_weights_and_losses_in_float32(
     assert mixed.pools["D_A"].state_dict()["images"][0].dtype == torch.float32
 
 
-def test_samples_are_five_columns_of_the_batch(tiny: Recipe, make_batch: MakeBatch) -> None:
+def test_samples_are_five_columns_of_the_batch(tiny: CycleGANRecipe, make_batch: MakeBatch) -> None:
     step, batch = CycleGANStep(tiny), make_batch(3, size=2)
     columns = step.sample(batch)
     assert [column.shape for column in columns] == [batch.day.shape] * 5
     assert torch.equal(columns[0], batch.day)
     assert torch.equal(columns[3], batch.night)
-    night2day = step.generators()[1]
+    night2day = step.generators()[Direction.NIGHT2DAY]
     with torch.no_grad():
         torch.testing.assert_close(columns[2], night2day.translate(columns[1]))
         torch.testing.assert_close(columns[4], night2day.translate(batch.night))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from models.training.papers import RECIPES
 from models.training.run import StopSignal, main, print_event
 
 STEPS = 40
@@ -103,8 +104,9 @@ def test_what_is_wrong_is_the_last_line_and_the_exit_status(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--recipe", "fast"], "There is no recipe 'fast'."),
+        (["--recipe", "fast"], "There is no recipe 'fast' for 'cyclegan'."),
         (["--seed", "-1"], "'seed' in the recipe is -1."),
+        (["--recipe", str(RECIPES / "cut" / "fast.toml")], "The recipe has an unknown key 'losses.nce'."),
     ],
 )
 def test_wrong_options_are_told(

@@ -194,3 +194,11 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "3.jpg").write_bytes(b"nothing")
     with pytest.raises(ImagesRejected, match=r"3\.jpg' cannot be read: it is no image"):
         find_images([tmp_path], "day", 32)
+
+
+def test_pairs_come_back_as_often_as_the_recipe_says(tiny: Recipe, day_and_night: Folders) -> None:
+    paired = replace(tiny, warm_start="camera", warm_steps=3, warm_every=4)
+    kinds = [batches_of(paired, day_and_night).at(step).is_paired for step in range(10)]
+    assert kinds == [True, True, True, False, True, False, False, False, True, False]
+    never = replace(paired, warm_start="none")
+    assert not any(batches_of(never, day_and_night).at(step).is_paired for step in range(10))

@@ -10,14 +10,17 @@ from PIL import Image
 from torch import Tensor
 
 from models.errors import CheckpointRejected
-from models.generators.interface import Scene
+from models.generators.cut import CUT
+from models.generators.cyclegan import CycleGAN
+from models.generators.interface import Direction, Scene
 from models.registry import load_generator
 from models.training.checkpoint import read_checkpoint
 from models.training.cyclegan_step import CycleGANStep
 from models.training.data import Batch
 from models.training.errors import ImagesRejected, LossNotFinite, TrainingNotResumed
-from models.training.recipe import load_recipe
+from models.training.papers import load_recipe
 from models.training.samples import sample_grid
+from models.training.step import PaperStep
 from models.weights import convert_checkpoint
 
 WEIGHTS = ("day2night.safetensors", "night2day.safetensors")
@@ -114,7 +117,7 @@ def test_a_resumed_training_ends_with_the_same_bits(run: Any, uninterrupted: Any
 def test_a_warm_start_survives_a_resumption_too(run: Any, tmp_path: Path) -> None:
     recipe = replace(run.order.recipe.of_steps(6), warm_start="camera", warm_steps=4)
     assert run(recipe=recipe, out=tmp_path / "whole")
-    assert set(run.named("progress")[0]["losses"]) == {"warm_A", "warm_B"}
+    assert set(run.named("progress")[0]["losses"]) == {"warm_day2night", "warm_night2day"}
     assert "cycle_A" in run.named("progress")[-1]["losses"]
     run.stop_after = 2
     assert not run(recipe=recipe)
@@ -176,6 +179,39 @@ def test_a_checkpoint_of_other_networks_is_refused_with_the_keys(run: Any) -> No
         run(recipe=deeper, resumes=True)
 
 
+def test_a_checkpoint_of_another_paper_is_refused(run: Any, run_cut: Any) -> None:
+    run.stop_after = 0
+    assert not run()
+    with pytest.raises(TrainingNotResumed, match="is one of 'cyclegan'"):
+        run_cut(out=run.order.out, resumes=True)
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("run by a pickle",)
+
+
+def test_a_checkpoint_with_code_is_refused_and_not_run(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run.order.out.mkdir()
+    torch.save({"format": 1, "state": Harmful()}, run.order.out / "checkpoint.pt")
+    with pytest.raises(CheckpointRejected, match="could run code"):
+        run(resumes=True)
+    assert "run by a pickle" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "There are no night images in"), (7, "There are only 7 night images in")]
+)
+def test_too_few_images_of_a_side_are_refused(run: Any, tmp_path: Path, count: int, said: str) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (48, 40)).save(folder / f"{number}.png")
+    with pytest.raises(ImagesRejected, match=said):
+        run(night=[folder])
+    assert not run.order.out.exists()
+
+
 def test_changed_images_are_reported(run: Any) -> None:
     run.stop_after = 0
     assert not run()
@@ -187,26 +223,28 @@ def test_changed_images_are_reported(run: Any) -> None:
 
 def test_images_smaller_than_the_crop_are_refused(run: Any) -> None:
     with pytest.raises(ImagesRejected, match="smaller than the crop of 256 px"):
-        run(recipe=load_recipe("default"))
+        run(recipe=load_recipe("default", "cyclegan"))
     assert not run.order.out.exists()
 
 
+@pytest.mark.parametrize(("paper", "term"), [("run", "cycle_B"), ("run_cut", "nce")])
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, paper: str, term: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = CycleGANStep.update
+    run, update = request.getfixturevalue(paper), PaperStep.update
 
-    def failing(self: CycleGANStep, batch: Batch, rate: float) -> dict[str, Tensor]:
+    def failing(self: PaperStep[Any], batch: Batch, rate: float) -> dict[str, Tensor]:
         losses = update(self, batch, rate)
         if self.state_dict()["updates"] == 5:
-            losses["cycle_B"] = torch.tensor(float("nan"))
+            losses[term] = torch.tensor(float("nan"))
         return losses
 
-    monkeypatch.setattr(CycleGANStep, "update", failing)
-    with pytest.raises(LossNotFinite, match="Not finite at step 5: cycle_B") as caught:
+    monkeypatch.setattr(PaperStep, "update", failing)
+    with pytest.raises(LossNotFinite, match=f"Not finite at step 5: {term}") as caught:
         run()
-    assert caught.value.terms == ("cycle_B",)
+    assert (caught.value.step, caught.value.terms) == (5, (term,))
     assert read_checkpoint(run.order.out / "checkpoint.pt").step == 4
+    assert not list(run.order.out.glob("*.safetensors"))
 
 
 def test_weights_that_are_not_finite_are_not_saved_either(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +261,48 @@ def test_weights_that_are_not_finite_are_not_saved_either(run: Any, monkeypatch:
     with pytest.raises(LossNotFinite, match=r"step 8: the weights D_B\.model\.0"):
         run()
     assert read_checkpoint(run.order.out / "checkpoint.pt").step == 4
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_cut_exports_its_one_direction(run_cut: Any, direction: Direction) -> None:
+    recipe = replace(run_cut.order.recipe, direction=str(direction))
+    assert run_cut(recipe=recipe, is_original_layout=True)
+    out, files = run_cut.order.out, run_cut.events[-1]["files"]
+    assert files == [
+        f"{direction}.safetensors", "latest_net_G.pth", "latest_net_F.pth", "latest_net_D.pth",
+    ]  # fmt: skip
+    assert [path.name for path in out.glob("*.safetensors")] == [f"{direction}.safetensors"]
+    day = torch.rand(1, 3, 32, 32)
+    assert load_generator("cut", out / files[0])(day, [Scene(0)]).shape == day.shape
+    assert convert_checkpoint(out / "latest_net_G.pth", "cut").config == {"channels": 4, "blocks": 2}
+    with pytest.raises(CheckpointRejected, match="This is the patch network of CUT"):
+        convert_checkpoint(out / "latest_net_F.pth", "cut")
+    with Image.open(out / run_cut.named("sample")[0]["file"]) as picture:
+        assert picture.size == (4 * 36, 4 * 36)
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_cut_resumed_ends_with_the_same_bits(run_cut: Any, tmp_path: Path, is_fast: bool) -> None:
+    recipe = replace(run_cut.order.recipe, warm_start="camera", warm_steps=2)
+    if is_fast:
+        recipe = replace(recipe, losses=replace(recipe.losses, identity=False, flip_equivariance=True))
+    assert run_cut(recipe=recipe, out=tmp_path / "whole")
+    run_cut.stop_after = 4
+    assert not run_cut(recipe=recipe)
+    run_cut.stop_after = None
+    assert run_cut(recipe=recipe, resumes=True)
+    first, second = (
+        read_checkpoint(out / "checkpoint.pt").state for out in (run_cut.order.out, tmp_path / "whole")
+    )
+    assert_same(dict(first), dict(second))
+
+
+@pytest.mark.parametrize("paper", ["run", "run_cut"])
+def test_exported_generators_remember_their_padding(request: pytest.FixtureRequest, paper: str) -> None:
+    run = request.getfixturevalue(paper)
+    recipe = run.order.recipe.of_steps(1)
+    networks = replace(recipe.networks, generator_padding="reflect")
+    assert run(recipe=replace(recipe, networks=networks))
+    generator = load_generator(run.order.paper, run.order.out / "day2night.safetensors")
+    assert isinstance(generator, CycleGAN | CUT)
+    assert generator.padding == "reflect"

@@ -1,0 +1,62 @@
+"""What can be chosen about a training of CycleGAN (arXiv:1703.10593); the defaults are the paper's."""
+
+from dataclasses import dataclass, field
+
+from models.layers.blocks import Padding
+from models.training.recipe import Recipe, Updates, within
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetSizes:
+    """Of ResNet generators and PatchGAN discriminators; `padding` is explained at the networks."""
+
+    generator_channels: int = 64
+    generator_blocks: int = 9
+    generator_padding: Padding = "zeros"
+    discriminator_channels: int = 64
+    discriminator_padding: Padding = "zeros"
+
+    def __post_init__(self) -> None:
+        within("networks.generator_channels", self.generator_channels, 1, 512)
+        within("networks.generator_blocks", self.generator_blocks, 1, 32)
+        within("networks.discriminator_channels", self.discriminator_channels, 1, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleGANSizes(ResNetSizes):
+    """`generator_skip`, `discriminator_norm`: explained at the networks."""
+
+    generator_skip: bool = False
+    discriminator_norm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CycleGANLosses:
+    """Weights: the cycle loss beside the adversarial one, the identity loss beside the cycle loss."""
+
+    cycle: float = 10.0
+    identity: float = 0.5
+
+    def __post_init__(self) -> None:
+        within("losses.cycle", self.cycle, 0.0, 1000.0)
+        within("losses.identity", self.identity, 0.0, 1000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleGANUpdates(Updates):
+    """`pool_size`: past translations kept for each discriminator, in each process."""
+
+    pool_size: int = 50
+
+    def __post_init__(self) -> None:
+        Updates.__post_init__(self)
+        within("updates.pool_size", self.pool_size, 0, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleGANRecipe(Recipe):
+    """A training of both directions at once."""
+
+    networks: CycleGANSizes = field(default_factory=CycleGANSizes)
+    losses: CycleGANLosses = field(default_factory=CycleGANLosses)
+    updates: CycleGANUpdates = field(default_factory=CycleGANUpdates)
