@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api import datasets, generators, health, jobs, uploads
+from service.api import datasets, generators, health, jobs, quality, trainings, uploads
 from service.api.dependencies import Services
 from service.api.errors import add_error_handlers
 from service.jobs.database import Database
@@ -44,8 +44,8 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     )
     add_error_handlers(app)
     app.include_router(health.router)
-    for router in (uploads.router, datasets.router, jobs.router, generators.router):
-        app.include_router(router, prefix="/v1")
+    for part in (uploads, datasets, jobs, generators, trainings, quality):
+        app.include_router(part.router, prefix="/v1")
     return app
 
 

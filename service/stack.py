@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from service.errors import InvalidRequest
+from service.jobs.job import SHARDS, TRAININGS
 from service.processes import die_with_parent
 
 HOST = "127.0.0.1"  # an address others can reach needs keys and TLS before it
@@ -35,7 +36,7 @@ class Part:
 class Stack:
     """`with Stack(data_dir, port) as stack: stack.watch()`. Logs go to `data_dir/logs`."""
 
-    def __init__(self, data_dir: Path, port: int, workers: int = 1) -> None:
+    def __init__(self, data_dir: Path, port: int, workers: int = 1, trainers: int = 0) -> None:
         self.data_dir = data_dir.absolute()
         self.port = port
         self._logs: list[IO[bytes]] = []
@@ -46,8 +47,9 @@ class Stack:
         self._parts = [
             Part("api", [*python, *uvicorn, "--no-access-log", "--log-level", "warning"]),
             *(
-                Part(f"worker-{number}", [*celery, *quiet, "--hostname", f"worker-{number}@%h"])
-                for number in range(workers)
+                Part(f"{name}-{number}", [*celery, *quiet, "-n", f"{name}-{number}@%h", "-Q", queue])
+                for name, queue, count in (("worker", SHARDS, workers), ("trainer", TRAININGS, trainers))
+                for number in range(count)
             ),
             Part("reconciler", [*python, "workers.reconciler"]),
         ]

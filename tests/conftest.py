@@ -23,12 +23,16 @@ class SilentQueue:
     """A doorbell that only remembers who was rung for."""
 
     def __init__(self) -> None:
-        self.hints: list[tuple[str, int]] = []
+        self.by_name: dict[str, list[tuple[str, int]]] = {}
 
-    def send(self, hints: list[tuple[str, int]]) -> None:
-        self.hints += list(hints)
+    @property
+    def hints(self) -> list[tuple[str, int]]:
+        return [hint for hints in self.by_name.values() for hint in hints]
 
-    def unread(self) -> int:
+    def send(self, name: str, hints: list[tuple[str, int]]) -> None:
+        self.by_name.setdefault(name, []).extend(hints)
+
+    def unread(self, _name: str) -> int:
         return 0
 
 

@@ -1,4 +1,5 @@
-"""The Celery worker: `celery --app workers.celery_app worker --pool solo`.
+"""The Celery worker: `celery --app workers.celery_app worker --pool solo`, with `--queues trainings` for one
+that trains generators.
 
 Pool solo on purpose: the process that Celery starts is the parent of one child that does the work, so a
 second layer of processes would only hide how that child ended.
@@ -8,9 +9,10 @@ import os
 import socket
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_after_setup, setup_logging, worker_shutdown, worker_shutting_down
 
 from service.jobs.database import Database
+from service.jobs.job import SHARDS
 from service.jobs.leases import LeaseStore
 from service.jobs.library import Library
 from service.jobs.queue import RUN_SHARD, CeleryQueue, make_celery
@@ -52,9 +54,11 @@ def _set_up_logs(**_: Any) -> None:
     set_up_logs(settings.log_level)
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]
-def _start_child(**_: Any) -> None:
-    runner().start()
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def _start_child(instance: Any, **_: Any) -> None:
+    """Whoever waits for a translation shall not wait for torch. A training can: its child starts with it."""
+    if SHARDS in instance.app.amqp.queues.consume_from:
+        runner().start()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

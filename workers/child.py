@@ -16,6 +16,7 @@ from typing import IO, Any
 import structlog
 
 from models.errors import CheckpointRejected, GeneratorError, NotEnoughMemory
+from models.training.errors import ImagesRejected, LossNotFinite, RecipeRejected
 from service.errors import NightshiftError
 from service.logs import set_up_logs
 from service.processes import die_with_parent
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 GENERATOR_CODES: dict[type[GeneratorError], str] = {
     CheckpointRejected: "checkpoint-rejected",
     NotEnoughMemory: "not-enough-memory",
+    RecipeRejected: "recipe-rejected",
+    ImagesRejected: "images-rejected",
+    LossNotFinite: "loss-not-finite",
 }
 
 
@@ -43,6 +47,9 @@ class LineReporter:
 
     def note(self, text: str) -> None:
         self.send(note=text)
+
+    def event(self, kind: str, data: dict[str, Any]) -> None:
+        self.send(event={"kind": kind, "data": data})
 
     def send(self, **message: Any) -> None:
         with self._lock:
@@ -83,7 +90,7 @@ def _answer(line: str, bench: Bench) -> dict[str, Any]:
             "frames_failed": outcome.frames_failed,
             "facts": outcome.facts,
             "dataset": outcome.dataset,
-            "generator": outcome.generator,
+            "generators": outcome.generators,
         }
     }
 

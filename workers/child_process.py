@@ -5,6 +5,7 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,12 +30,14 @@ class ChildProcess:
     """One `workers.child`, in a process group of its own."""
 
     def __init__(self) -> None:
+        # what it leaves lying about when it is killed goes with it
+        self._scratch = tempfile.TemporaryDirectory(prefix="nightshift-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "workers.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env={**SHARED_MACHINE, **os.environ},
+            env={**SHARED_MACHINE, **os.environ, "TMPDIR": self._scratch.name},
         )
         assert self._process.stdout is not None  # noqa: S101 - we asked for a pipe
         assert self._process.stdin is not None  # noqa: S101
@@ -79,3 +82,4 @@ class ChildProcess:
             self._tasks.close()
         except BrokenPipeError:
             log.debug("the child had left a task unread", pid=self.pid)
+        self._scratch.cleanup()

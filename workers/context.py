@@ -24,6 +24,8 @@ class ShardTask:
     result_key: str
     start_byte: int
     stop_byte: int
+    position: int = 0
+    """The number of the shard's first frame in the plan."""
     attempts: int = 0
     """How often the shard has failed: a plan then measures on other frames, as one may be to blame."""
     parts: tuple[str, ...] = ()
@@ -49,6 +51,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Something a user should know, such as a halved batch."""
 
+    def event(self, kind: str, data: dict[str, Any]) -> None:
+        """Something that happened: it is added to the job's events at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -63,7 +68,7 @@ class Bench:
 class Outcome:
     """What a stage hands back; the parent writes it to SQL.
 
-    `parts` after a plan; `frames_*` after work; `facts` go into the job's outcome; `dataset` and `generator`
+    `parts` after a plan; `frames_*` after work; `facts` go into the job's outcome; `dataset` and `generators`
     after publishing.
     """
 
@@ -72,7 +77,7 @@ class Outcome:
     frames_failed: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] | None = None
-    generator: dict[str, Any] | None = None
+    generators: list[dict[str, Any]] = field(default_factory=list)
 
 
 StageFunction = Callable[[ShardTask, Bench], Outcome]

@@ -5,7 +5,9 @@ from workers.context import Bench, Outcome, ShardTask, StageFunction
 from workers.stages.assemble import assemble_dataset
 from workers.stages.import_generator import import_generator
 from workers.stages.ingest import ingest_frames, plan_ingest
+from workers.stages.measure import measure_frames, plan_quality, publish_quality
 from workers.stages.preview import assemble_preview
+from workers.stages.train_generator import plan_training, publish_generators, train_generator
 from workers.stages.translate import plan_translation, translate_frames
 
 STAGES: dict[tuple[JobKind, Stage], StageFunction] = {
@@ -16,6 +18,12 @@ STAGES: dict[tuple[JobKind, Stage], StageFunction] = {
     (JobKind.TRANSLATION, Stage.WORK): translate_frames,
     (JobKind.TRANSLATION, Stage.PUBLISH): assemble_dataset,
     (JobKind.GENERATOR_IMPORT, Stage.PUBLISH): import_generator,
+    (JobKind.TRAINING, Stage.PLAN): plan_training,
+    (JobKind.TRAINING, Stage.WORK): train_generator,
+    (JobKind.TRAINING, Stage.PUBLISH): publish_generators,
+    (JobKind.QUALITY, Stage.PLAN): plan_quality,
+    (JobKind.QUALITY, Stage.WORK): measure_frames,
+    (JobKind.QUALITY, Stage.PUBLISH): publish_quality,
 }
 
 

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from models.inference import Translator
-from models.registry import load_generator
+from models.registry import bundled_weights, load_generator
 from service.errors import InvalidRequest
 from service.settings import Settings
 from service.storage import keys
@@ -42,10 +42,13 @@ def resident_translator(
 def _weights(card: dict[str, Any], store: ObjectStore) -> bytes | None:
     if card["weights_sha256"] is None:
         return None
-    weights = store.read(keys.generator_weights(card["name"], card["version"]))
+    if card["is_bundled"]:
+        weights = bundled_weights(card["name"])
+    else:
+        weights = store.read(keys.generator_weights(card["name"], card["version"]))
     if hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
         raise InvalidRequest(
-            f"The stored weights of {card['name']}:{card['version']} are not those that were imported.",
-            "Import the checkpoint again.",
+            f"The stored weights of {card['name']}:{card['version']} are not those of its card.",
+            "Import or train it again, or take the newest version.",
         )
     return weights

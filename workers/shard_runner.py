@@ -11,7 +11,15 @@ import structlog
 
 from service.catalogue import GeneratorCard
 from service.datasets.dataset import Finding, Severity
-from service.jobs.job import Job, Shard, ShardPlan, ShardState, Stage
+from service.jobs.job import (
+    CHECKPOINT_EVENT,
+    LONG_KINDS,
+    Job,
+    Shard,
+    ShardPlan,
+    ShardState,
+    Stage,
+)
 from service.jobs.leases import Lease, LeaseStore
 from service.jobs.library import Library
 from service.jobs.queue import Queue, ring
@@ -118,7 +126,7 @@ class ShardRunner:
             answer = self._await_answer(shard, watch, notes)
         except ChildDied as death:
             self._drop_child()
-            self._after_death(shard, watch, death)
+            self._after_death(job, shard, watch, death)
             return
         except BaseException:
             self._drop_child()  # it works on, and its answer must not be taken for the next shard's
@@ -137,6 +145,8 @@ class ShardRunner:
                     watch.reading = progress["reading"]
                 elif "note" in message:
                     notes.append(message["note"])
+                elif "event" in message:
+                    self._note(shard, **message["event"])
                 elif "ready" not in message:
                     return message
             if self._stopping.is_set():
@@ -145,6 +155,11 @@ class ShardRunner:
                 return None
             if self._keep(shard, watch) is not Lease.HELD:
                 return None
+
+    def _note(self, shard: Shard, kind: str, data: dict[str, Any]) -> None:
+        self._leases.note(shard, kind, data)
+        if kind == CHECKPOINT_EVENT:
+            self._leases.note_checkpoint(shard)
 
     def _keep(self, shard: Shard, watch: Watch) -> Lease:
         now = time.monotonic()
@@ -179,14 +194,14 @@ class ShardRunner:
         elif shard.stage is Stage.WORK:
             self._leases.finish_work(shard, outcome["frames_done"], outcome["frames_failed"], notes)
         else:
-            if outcome["generator"] is not None:
-                self._library.add_generator(GeneratorCard(**outcome["generator"]))
+            for card in outcome["generators"]:
+                self._library.add_generator(GeneratorCard(**card))
             self._leases.finish_publish(shard, outcome["facts"], outcome["dataset"])
 
-    def _after_death(self, shard: Shard, watch: Watch, death: ChildDied) -> None:
+    def _after_death(self, job: Job, shard: Shard, watch: Watch, death: ChildDied) -> None:
         """We saw the child die on this shard. Whichever image did it must end up alone; then it counts."""
         log.warning("child died", reason=str(death), finished=watch.finished, reading=watch.reading)
-        if shard.stage is not Stage.WORK:
+        if shard.stage is not Stage.WORK or job.kind in LONG_KINDS:
             self._leases.retry(shard, f"the worker's child {death}")
         elif shard.frames_total == 1:
             self._leases.strike(shard)
@@ -245,6 +260,7 @@ class ShardRunner:
             result_key=shard.result_key,
             start_byte=shard.start_byte,
             stop_byte=shard.stop_byte,
+            position=shard.position,
             attempts=shard.attempts,
             parts=parts,
         )

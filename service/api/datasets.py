@@ -36,6 +36,7 @@ class NewDataset(BaseModel):
     select: dict[str, list[str]] = {}
     category_map: dict[str, str] = {}
     ignore_unknown: bool = False
+    unlabelled: bool = False
     exclude_suspects: bool = False
     strict: bool = False
     licence: Annotated[str, Field(max_length=1000)] = ""
@@ -54,6 +55,7 @@ def create_dataset(wish: NewDataset, here: Here) -> DatasetAndJob:
         selection=Selection.from_json(wish.select),
         category_map=wish.category_map,
         ignore_unknown=wish.ignore_unknown,
+        unlabelled=wish.unlabelled,
     )
     job = submit_ingest(
         here.desk,

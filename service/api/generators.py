@@ -12,6 +12,7 @@ from service.api.views import GeneratorView, JobView, Page
 from service.catalogue import BUNDLED, GeneratorCard
 from service.jobs.submit import GeneratorImportWish, submit_generator_import
 
+GENERATOR_NAME = r"^[a-z0-9][a-z0-9._-]{0,79}$"
 router = APIRouter(prefix="/generators", tags=["generators"], route_class=IdempotentRoute)
 
 
@@ -21,7 +22,7 @@ class NewGenerator(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     upload_id: str
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
+    name: Annotated[str, Field(pattern=GENERATOR_NAME)]
     architecture: str
     direction: str
     options: dict[str, bool | int | str] = {}
@@ -30,7 +31,7 @@ class NewGenerator(BaseModel):
 
 @router.get("")
 def list_generators(here: Here) -> Page[GeneratorView]:
-    cards = [*BUNDLED, *here.desk.library.imported_generators()]
+    cards = [*BUNDLED, *here.desk.library.made_generators()]
     return Page(items=[_view(card) for card in cards], next_cursor=None)
 
 

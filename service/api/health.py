@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.dependencies import Here, Services
 from service.jobs.database import database_now
+from service.jobs.job import SHARDS
 
 router = APIRouter(tags=["health"])
 
@@ -49,7 +50,7 @@ def _store(here: Services) -> str:
 
 def _broker(here: Services) -> str:
     try:
-        here.desk.queue.unread()
+        here.desk.queue.unread(SHARDS)
     except OSError as error:  # kombu's connection errors are OSErrors, or wrap one
         return type(error).__name__
     return "ok"

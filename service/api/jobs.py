@@ -35,7 +35,8 @@ FoundJob = Annotated[Job, Depends(found_job)]
 
 class NewTranslation(BaseModel):
     """`generator`: a name of the catalogue, or name:version. `preview`: translate only so many frames and
-    answer with a contact sheet, no dataset. `error_budget`: the share of images that may fail."""
+    answer with a contact sheet, no dataset. `error_budget`: the share of images that may fail.
+    `quality_frames`: how many of the results are measured for the report, at most."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,6 +50,7 @@ class NewTranslation(BaseModel):
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 95
     batch_size: Annotated[int, Field(ge=0, le=256)] = 0
     error_budget: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05
+    quality_frames: Annotated[int, Field(ge=0, le=100_000)] = 256
 
 
 @router.post("/translations", status_code=202)

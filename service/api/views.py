@@ -116,6 +116,26 @@ class DatasetAndJob(BaseModel):
     job: JobView
 
 
+class LossesView(BaseModel):
+    """The mean of each loss since the losses before."""
+
+    step: int
+    losses: dict[str, float]
+
+
+class TrainingView(BaseModel):
+    """How far a training is: `steps` is 0 until it has begun. `samples` are the steps that left a picture."""
+
+    job: JobView
+    step: int
+    steps: int
+    checkpoint_step: int
+    images_per_second: float | None
+    seconds_left: float | None
+    losses: dict[str, float]
+    samples: list[int]
+
+
 class GeneratorView(BaseModel):
     """A generator's card: what it is, where it comes from, under which licence."""
 

@@ -9,10 +9,31 @@ import typer
 from service.client import local
 from service.client.client import ApiError, Client, JobFailed, ServerUnreachable
 from service.client.folder import UploadSource
-from service.client.output import err, out, print_dataset, print_json, print_report, print_table
-from service.client.progress import job_bar, transfer
+from service.client.groups import datasets, generators, jobs
+from service.client.options import (
+    LOCAL_SERVER,
+    AsJson,
+    BatchSize,
+    ErrorBudget,
+    ExcludeSuspects,
+    GeneratorName,
+    IgnoreUnknown,
+    Licence,
+    MapCategory,
+    Quality,
+    QualityFrames,
+    Seed,
+    Select,
+    Server,
+    Strength,
+    Strict,
+    Unlabelled,
+    parse_pairs,
+)
+from service.client.output import err, out, print_dataset, print_json, print_quality, print_report
+from service.client.progress import job_bar, training_bar, transfer
 from service.datasets.selection import Selection
-from service.errors import InvalidRequest, NightshiftError
+from service.errors import NightshiftError
 
 EXIT_ERROR, EXIT_JOB_FAILED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 3, 4, 130
 
@@ -22,45 +43,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-generators = typer.Typer(help="The catalogue of generators.", no_args_is_help=True)
-datasets = typer.Typer(help="The datasets on the server.", no_args_is_help=True)
-jobs = typer.Typer(help="The jobs on the server.", no_args_is_help=True)
-app.add_typer(generators, name="generators")
-app.add_typer(datasets, name="datasets")
-app.add_typer(jobs, name="jobs")
-
-Server = Annotated[str, typer.Option(envvar="NIGHTSHIFT_SERVER", help="address of the server")]
-LOCAL_SERVER = "http://127.0.0.1:8000"
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Select = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="keep only frames of this kind, such as timeofday=daytime or split=train,val; repeatable"
-    ),
-]
-MapCategory = Annotated[
-    list[str] | None, typer.Option(help="read one category as another: van=car; repeatable")
-]
-IgnoreUnknown = Annotated[bool, typer.Option(help="leave out boxes of unknown categories")]
-ExcludeSuspects = Annotated[bool, typer.Option(help="leave out frames whose timeofday tag looks wrong")]
-Strict = Annotated[bool, typer.Option(help="reject the dataset if anything in it is faulty")]
-Licence = Annotated[str, typer.Option(help="under which licence the data is; every derived card repeats it")]
-GeneratorName = Annotated[str, typer.Option(help="a name of the catalogue, or name:version")]
-Seed = Annotated[int, typer.Option(min=0, help="decides every random choice")]
-Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0: no change, 1: the full effect")]
-Quality = Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of the results")]
-BatchSize = Annotated[int, typer.Option(min=0, help="images at once; 0: the machine chooses")]
-ErrorBudget = Annotated[float, typer.Option(min=0.0, max=1.0, help="share of images that may fail")]
+for group, name in ((generators, "generators"), (datasets, "datasets"), (jobs, "jobs")):
+    app.add_typer(group, name=name)
 
 
 @app.command()
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     data: Annotated[Path, typer.Option(help="where everything is kept")] = Path("nightshift-data"),
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="how many ingest and translate")] = 1,
+    trainers: Annotated[int, typer.Option(min=0, max=64, help="how many train generators")] = 1,
 ) -> None:
     """Run API, workers and reconciler on this machine until Ctrl-C. No other server is needed."""
-    local.serve(data, port, workers)
+    local.serve(data, port, workers, trainers)
 
 
 @app.command()
@@ -70,6 +65,7 @@ def upload(
     select: Select = None,
     map_category: MapCategory = None,
     ignore_unknown: IgnoreUnknown = False,
+    unlabelled: Unlabelled = False,
     exclude_suspects: ExcludeSuspects = False,
     strict: Strict = False,
     licence: Licence = "",
@@ -82,6 +78,7 @@ def upload(
         "select": Selection.parse(select or []).to_json(),
         "category_map": parse_pairs(map_category or []),
         "ignore_unknown": ignore_unknown,
+        "unlabelled": unlabelled,
         "exclude_suspects": exclude_suspects,
         "strict": strict,
         "licence": licence,
@@ -118,6 +115,7 @@ def translate(
     quality: Quality = 95,
     batch_size: BatchSize = 0,
     error_budget: ErrorBudget = 0.05,
+    quality_frames: QualityFrames = 256,
     server: Server = LOCAL_SERVER,
     as_json: AsJson = False,
 ) -> None:
@@ -126,7 +124,7 @@ def translate(
         job = client.translate(
             dataset, generator, name=name, select=Selection.parse(select or []).to_json(), preview=preview,
             seed=seed, strength=strength, jpeg_quality=quality, batch_size=batch_size,
-            error_budget=error_budget,
+            error_budget=error_budget, quality_frames=quality_frames,
         )  # fmt: skip
         if watch or preview:
             with job_bar(err, "Translating") as show:
@@ -138,6 +136,86 @@ def translate(
         print_json(job)
     elif not preview:
         out.print(job.result_id if watch else job.id)
+
+
+@app.command()
+def train(
+    architecture: Annotated[str, typer.Argument(help="what to train: cyclegan, cut")],
+    day: Annotated[str, typer.Option(help="the dataset with day frames")],
+    night: Annotated[str, typer.Option(help="the dataset with night frames; it may be the same")],
+    name: Annotated[str, typer.Option(help="what to call the generator; my-ARCHITECTURE if not given")] = "",
+    recipe: Annotated[
+        str, typer.Option(help="default (the paper's), compact (for CPUs), or a TOML file")
+    ] = "default",
+    day_select: Annotated[
+        list[str] | None, typer.Option(help="only such day frames: split=train,val; repeatable")
+    ] = None,
+    night_select: Annotated[
+        list[str] | None, typer.Option(help="only such night frames: timeofday=night; repeatable")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=0, help="updates in all; 0: as the recipe says")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="instead of the recipe's")] = None,
+    watch: Annotated[bool, typer.Option(help="wait; show losses and the time left")] = False,
+    samples: Annotated[
+        Path | None, typer.Option(help="with --watch: a folder for pictures of what it can do so far")
+    ] = None,
+    server: Server = LOCAL_SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """Train a generator on frames by day and by night; they need not show the same places.
+
+    A killed worker's training goes on from its last checkpoint. Stop a bad one with `nightshift jobs cancel`;
+    `nightshift jobs retry` takes it up again.
+    """
+    is_file = recipe.endswith(".toml")
+    chosen = {"recipe_toml": Path(recipe).read_text(encoding="utf-8")} if is_file else {"recipe": recipe}
+    with Client(server) as client:
+        job = client.train(
+            architecture, day, night, name=name or None, steps=steps, seed=seed, **chosen,
+            day_select=Selection.parse(day_select or []).to_json(),
+            night_select=Selection.parse(night_select or []).to_json(),
+        )  # fmt: skip
+        if watch:
+            with training_bar(err, client, samples) as show:
+                job = client.wait(job, show)
+    if as_json:
+        print_json(job)
+    else:
+        out.print("\n".join(job.outcome["generators"]) if watch else job.id)
+
+
+@app.command()
+def quality(
+    dataset: Annotated[str, typer.Argument(help="a dataset's id")],
+    reference: Annotated[
+        str, typer.Option(help="a dataset of real night frames; without it, bundled figures of some")
+    ] = "",
+    select: Select = None,
+    reference_select: Annotated[
+        list[str] | None, typer.Option(help="only such reference frames: timeofday=night; repeatable")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="streetnet, or NAME:FILE with weights of torchvision: inception:FILE")
+    ] = "streetnet",
+    server: Server = LOCAL_SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how close a dataset comes to real night, and how much of the day's structure it keeps."""
+    kind, _, file = backbone.partition(":")
+    with Client(server) as client:
+        options = {"backbone": kind}
+        if file:
+            options["backbone_upload_id"] = client.upload(Path(file))
+        job = client.measure(
+            dataset,
+            reference_id=reference or None,
+            select=Selection.parse(select or []).to_json(),
+            reference_select=Selection.parse(reference_select or []).to_json(),
+            **options,
+        )
+        with job_bar(err, "Measuring") as show:
+            job = client.wait(job, show)
+    print_json(job.outcome["quality"]) if as_json else print_quality(job.outcome["quality"])
 
 
 @app.command()
@@ -163,7 +241,9 @@ def report(
     server: Server = LOCAL_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """What was found while a dataset was made: what was left out, changed or looks wrong, and what to do."""
+    """What was found while a dataset was made: what was left out, changed or looks wrong, and what to do.
+    Of a translation also its quality.
+    """
     with Client(server) as client:
         found = client.job_report(dataset) if dataset.startswith("job-") else client.report(dataset)
     print_json(found) if as_json else print_report(found)
@@ -207,125 +287,6 @@ def demo(
 ) -> None:
     """See the whole job happen: draw or take a day dataset, make it night, say where it lies."""
     local.demo(path, out_dir)
-
-
-@generators.command("list")
-def list_generators(server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """What generators there are. Without a server: those that are bundled."""
-    cards = local.catalogue(server)
-    if as_json:
-        print_json(cards)
-        return
-    rows = [(card.reference, card.direction, card.architecture, card.licence, card.title) for card in cards]
-    print_table(["generator", "direction", "architecture", "licence", "what it is"], rows)
-
-
-@generators.command("import")
-def import_generator(
-    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint of the original code, or safetensors")],
-    architecture: Annotated[str, typer.Option(help="cyclegan or enlightengan")],
-    direction: Annotated[str, typer.Option(help="day2night or night2day")],
-    name: Annotated[str, typer.Option(help="what to call it")],
-    licence: Annotated[str, typer.Option(help="the weights' licence")] = "",
-    training_data: Annotated[str, typer.Option(help="what it was trained on")] = "",
-    align_corners: Annotated[
-        bool | None, typer.Option(help="how an EnlightenGAN checkpoint was trained to upsample")
-    ] = None,
-    server: Server = LOCAL_SERVER,
-    as_json: AsJson = False,
-) -> None:
-    """Add a checkpoint to the catalogue. Only tensors are read from it; it is stored as safetensors."""
-    options = {} if align_corners is None else {"align_corners": align_corners}
-    source = UploadSource(checkpoint)
-    with Client(server) as client:
-        with transfer(err, f"Uploading {source.filename}", source.size_bytes) as advance:
-            upload_id = client.upload(checkpoint, advance, source)
-        card = {"licence": licence, "training_data": training_data}
-        job = client.import_generator(upload_id, name, architecture, direction, options=options, card=card)
-        job = client.wait(job)
-    print_json(job) if as_json else out.print(job.outcome["generator"])
-
-
-@datasets.command("list")
-def list_datasets(server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """Newest first."""
-    with Client(server) as client:
-        found = list(client.datasets())
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (each.id, each.state, each.counts.get("frames", ""), each.format or "", each.name) for each in found
-    ]
-    print_table(["dataset", "state", "frames", "format", "name"], rows)
-
-
-@datasets.command("show")
-def show_dataset(dataset: str, server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """What a dataset holds."""
-    with Client(server) as client:
-        found = client.dataset(dataset)
-    print_json(found) if as_json else print_dataset(found)
-
-
-@jobs.command("list")
-def list_jobs(server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """Newest first."""
-    with Client(server) as client:
-        found = list(client.jobs())
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (
-            job.id,
-            job.kind,
-            job.state,
-            f"{job.progress.frames_done}/{job.progress.frames_total}",
-            job.result_id or "",
-        )
-        for job in found
-    ]
-    print_table(["job", "kind", "state", "frames", "result"], rows)
-
-
-@jobs.command("watch")
-def watch_job(job: str, server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """Show a job's progress until it ends."""
-    with Client(server) as client, job_bar(err, job) as show:
-        ended = client.wait(client.job(job), show)
-    print_json(ended) if as_json else out.print(ended.result_id or ended.state)
-
-
-@jobs.command("cancel")
-def cancel_job(job: str, server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """Stop a job; its workers are free within seconds."""
-    with Client(server) as client:
-        cancelled = client.cancel(job)
-    print_json(cancelled) if as_json else out.print(cancelled.state)
-
-
-@jobs.command("retry")
-def retry_job(job: str, server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
-    """Start a failed or cancelled job again; what it finished is kept."""
-    with Client(server) as client:
-        new = client.retry(job)
-    print_json(new) if as_json else out.print(new.id)
-
-
-def parse_pairs(expressions: list[str]) -> dict[str, str]:
-    """Raises:
-    InvalidRequest: an expression is not NAME=NAME.
-    """
-    pairs = {}
-    for expression in expressions:
-        name, equals, target = expression.partition("=")
-        if not (name and equals and target):
-            raise InvalidRequest(
-                f"{expression!r} is not NAME=CATEGORY.", "Write for example: --map-category van=car"
-            )
-        pairs[name] = target
-    return pairs
 
 
 def main() -> None:

@@ -14,7 +14,14 @@ from typing import Any
 
 import httpx
 
-from service.api.views import DatasetAndJob, DatasetView, GeneratorView, JobView, UploadView
+from service.api.views import (
+    DatasetAndJob,
+    DatasetView,
+    GeneratorView,
+    JobView,
+    TrainingView,
+    UploadView,
+)
 from service.client.folder import UploadSource, refuse_used, unpack
 from service.errors import NightshiftError
 
@@ -84,7 +91,9 @@ class Client:
         return UploadView.model_validate(answer).id
 
     def create_dataset(self, upload_id: str, **options: Any) -> DatasetAndJob:
-        """`options`: name, select, category_map, ignore_unknown, exclude_suspects, strict, licence."""
+        """`options`: name, select, category_map, ignore_unknown, unlabelled, exclude_suspects, strict,
+        licence.
+        """
         body = {"upload_id": upload_id, **options}
         return DatasetAndJob.model_validate(self._call("POST", "/v1/datasets", json=body))
 
@@ -112,7 +121,9 @@ class Client:
         return self.dataset(made.dataset.id)
 
     def translate(self, dataset_id: str, generator: str, **options: Any) -> JobView:
-        """`options`: name, select, preview, seed, strength, jpeg_quality, batch_size, error_budget."""
+        """`options`: name, select, preview, seed, strength, jpeg_quality, batch_size, error_budget,
+        quality_frames.
+        """
         body = {"dataset_id": dataset_id, "generator": generator, **options}
         return JobView.model_validate(self._call("POST", "/v1/translations", json=body))
 
@@ -202,6 +213,30 @@ class Client:
             **more,
         }
         return JobView.model_validate(self._call("POST", "/v1/generators", json=body))
+
+    def train(self, architecture: str, day_dataset_id: str, night_dataset_id: str, **options: Any) -> JobView:
+        """`options`: name, day_select, night_select, recipe or recipe_toml, steps, seed."""
+        body = {
+            "architecture": architecture,
+            "day_dataset_id": day_dataset_id,
+            "night_dataset_id": night_dataset_id,
+            **options,
+        }
+        return JobView.model_validate(self._call("POST", "/v1/trainings", json=body))
+
+    def measure(self, dataset_id: str, **options: Any) -> JobView:
+        """`options`: reference_id, select, reference_select, backbone, backbone_upload_id. The figures are in
+        the outcome of the job once it has succeeded.
+        """
+        body = {"dataset_id": dataset_id, **options}
+        return JobView.model_validate(self._call("POST", "/v1/quality", json=body))
+
+    def training(self, job_id: str) -> TrainingView:
+        return TrainingView.model_validate(self._call("GET", f"/v1/trainings/{job_id}"))
+
+    def sample(self, job_id: str, step: int) -> bytes:
+        """A picture (PNG) of what a training could do after so many steps."""
+        return self._send("GET", f"/v1/trainings/{job_id}/samples/{step}").content
 
     def _pages(self, path: str) -> Iterator[Any]:
         cursor: str | None = None

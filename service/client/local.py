@@ -28,10 +28,10 @@ class DidNotStart(NightshiftError):
         super().__init__("The service did not start.", f"Its logs are in {stack.log_dir}.")
 
 
-def serve(data: Path, port: int, workers: int) -> None:
+def serve(data: Path, port: int, workers: int, trainers: int) -> None:
     """Until Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with Stack(data, port, workers) as stack:
+    with Stack(data, port, workers, trainers) as stack:
         wait_until_ready(stack)
         out.print(
             f"Nightshift is up: [bold]{stack.url}[/bold]   (its API: {stack.url}/openapi.json)",

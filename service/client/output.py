@@ -14,6 +14,14 @@ from service.api.views import DatasetView
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 SHOWN_FINDINGS = 12
+FIGURES = {
+    "kid": ("KID", "distance to the reference; 0 is the same distribution"),
+    "fid": ("FID", "the same, better known and more biased for few frames"),
+    "niqe": ("NIQE", "distance from pristine night frames; lower is more natural"),
+    "share_night": ("called night", "share of the frames that a day/night classifier calls night"),
+    "gradient_similarity_inside": ("gradients in boxes", "how much of the objects' edges is kept, 0 to 1"),
+    "gradient_similarity_outside": ("gradients outside", "the same for everything else"),
+}
 
 
 def print_json(value: Any) -> None:
@@ -24,13 +32,13 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console = out) -> None:
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    out.print(table)
+    console.print(table)
 
 
 def print_dataset(dataset: DatasetView, console: Console = out) -> None:
@@ -64,8 +72,31 @@ def print_report(report: Mapping[str, Any]) -> None:
         for finding in report["findings"]
     ]
     print_table(["severity", "code", "where", "what"], rows[:SHOWN_FINDINGS])
+    if "quality" in report:
+        print_quality(report["quality"])
     if len(rows) > SHOWN_FINDINGS:
         out.print(f"… and {sum(totals.values()) - SHOWN_FINDINGS} more; all of them with --json")
+
+
+def print_quality(quality: Mapping[str, Any], console: Console = out) -> None:
+    """The figures of a dataset, with what each means."""
+    whom = f"{quality['reference_frames']} of {quality['reference']}" if quality["reference"] else "none"
+    heading = f"{quality['frames']} frames, compared with {whom}; features of {quality['backbone']}"
+    console.print(escape(heading), soft_wrap=True)
+    rows = [(name, _figure(quality[key]), meaning) for key, (name, meaning) in FIGURES.items()]
+    for key, name in (("brightness", "brightness"), ("noise", "noise")):
+        spread = quality[key]
+        if spread["median"] is not None:
+            text = f"{spread['median']:.1f}  ({spread['p5']:.1f} to {spread['p95']:.1f})"
+            rows.append((name, text, "median of 255, and the range of 90 %"))
+    print_table(["figure", "value", "what it says"], rows, console)
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return f"none: {figure['reason']}"
+    error = figure.get("standard_error")
+    return f"{figure['value']:.4g}" + (f" ± {error:.2g}" if error is not None else "")
 
 
 def _place(finding: Mapping[str, Any]) -> str:

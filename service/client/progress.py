@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -15,7 +16,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from service.api.views import JobView
+from service.api.views import JobView, TrainingView
+from service.client.client import Client
 
 STAGES = {"queued": "waiting for a worker", "running": "working", "publishing": "publishing"}
 
@@ -53,6 +55,43 @@ def job_bar(console: Console, title: str) -> Iterator[Callable[[JobView], None]]
             )
 
         yield show
+
+
+@contextmanager
+def training_bar(
+    console: Console, client: Client, samples: Path | None
+) -> Iterator[Callable[[JobView], None]]:
+    """A bar of steps with the losses and the time left; new samples are saved into a folder."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("Training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    saved: set[int] = set()
+    with Progress(*columns, TextColumn("{task.fields[facts]}"), console=console, transient=True) as progress:
+        task = progress.add_task("Training", total=None, facts="")
+
+        def show(job: JobView) -> None:
+            seen = client.training(job.id)
+            progress.update(task, total=seen.steps or None, completed=seen.step, facts=losses(seen))
+            for step in seen.samples:
+                if samples is not None and step not in saved:
+                    samples.mkdir(parents=True, exist_ok=True)
+                    (samples / f"step-{step:07d}.png").write_bytes(client.sample(job.id, step))
+                    saved.add(step)
+
+        yield show
+
+
+def losses(training: TrainingView) -> str:
+    """All terms: which of them tell something depends on the paper."""
+    parts = [STAGES.get(training.job.state, str(training.job.state))]
+    parts += [f"{term} {value:.3g}" for term, value in sorted(training.losses.items())]
+    if training.seconds_left is not None:
+        parts.append(f"{duration(training.seconds_left)} left")
+    return ", ".join(parts)
 
 
 def facts(job: JobView) -> str:

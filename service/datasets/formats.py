@@ -16,6 +16,7 @@ from service.datasets.json_sources import BDD100KSource, CocoSource
 from service.datasets.label_files import LabelFile, find_label_files, prefer
 from service.datasets.members import ignored_files, is_image, stem, suffix, usable_members
 from service.datasets.plan import BDD100K_FORMATS, Format, OpenMember, Options, PlannedFrame, Upload
+from service.datasets.unlabelled import NoLabels
 from service.datasets.yolo_folders import label_of
 from service.datasets.yolo_plan import plan_yolo
 from service.errors import DatasetRejected
@@ -24,6 +25,7 @@ __all__ = ["Format", "Options", "Plan", "PlannedFrame", "build_frame", "plan_dat
 
 _LAYOUTS = (
     "Upload the label files too: BDD100K's JSON, a COCO JSON, or YOLO's data.yaml with images/ and labels/."
+    " If the images are only to train a generator or to be compared with, upload them with --unlabelled."
 )
 
 
@@ -49,6 +51,8 @@ def plan_dataset(members: Sequence[str], open_member: OpenMember, options: Optio
         return _plan_documents(upload, documents, findings)
     if texts:
         return plan_yolo(upload, texts, findings)
+    if options.unlabelled:
+        return Plan(NoLabels(), ImageTable.of(images), options, findings)
     raise DatasetRejected("empty-dataset", f"The upload holds {len(images)} images but no labels.", _LAYOUTS)
 
 

@@ -94,9 +94,10 @@ class _Join:
             split = self._split(place, None)
             if place in self._claims or not self._accepts(split, _NO_RECORD):
                 continue
-            counted[split] += 1
-            message = "The image has no label: it counts as background, with nothing to find in it."
-            yield Finding("unlabelled", Severity.NOTE, image.member, message)
+            if not self._options.unlabelled:
+                counted[split] += 1
+                message = "The image has no label: it counts as background, with nothing to find in it."
+                yield Finding("unlabelled", Severity.NOTE, image.member, message)
             yield self._planned(place, split, _NO_RECORD)
         for split in sorted(set(counted) - self._labelled_splits):
             yield _unlabelled_split(split, counted[split])

@@ -20,6 +20,7 @@ class Format(StrEnum):
     BDD100K_2018_PER_IMAGE = "bdd100k-2018-per-image"
     YOLO = "yolo"
     COCO = "coco"
+    IMAGES = "images"
 
 
 BDD100K_FORMATS = (Format.BDD100K_DET20, Format.BDD100K_2018, Format.BDD100K_2018_PER_IMAGE)
@@ -27,11 +28,12 @@ BDD100K_FORMATS = (Format.BDD100K_DET20, Format.BDD100K_2018, Format.BDD100K_201
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a user wants a dataset read."""
+    """How a user wants a dataset read. `unlabelled`: there are no labels, and that is no mistake."""
 
     selection: Selection = field(default_factory=Selection)
     category_map: Mapping[str, str] = field(default_factory=dict)
     ignore_unknown: bool = False
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         check_category_map(self.category_map)
@@ -41,6 +43,7 @@ class Options:
             "selection": self.selection.to_json(),
             "category_map": dict(self.category_map),
             "ignore_unknown": self.ignore_unknown,
+            "unlabelled": self.unlabelled,
         }
 
     @classmethod
@@ -49,6 +52,7 @@ class Options:
             Selection.from_json(data.get("selection", {})),
             data.get("category_map", {}),
             data.get("ignore_unknown", False),
+            data.get("unlabelled", False),
         )
 
 

@@ -1,5 +1,6 @@
 """What a job is: its states, the moves between them, and the values that describe one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,8 @@ class JobKind(StrEnum):
     INGEST = "ingest"
     TRANSLATION = "translation"
     GENERATOR_IMPORT = "generator-import"
+    TRAINING = "training"
+    QUALITY = "quality"
 
 
 class JobState(StrEnum):
@@ -38,7 +41,7 @@ class Stage(StrEnum):
     """The part of a job that a shard belongs to; one follows the other."""
 
     PLAN = "plan"  # one shard: decides on the frames and cuts them into shards
-    WORK = "work"  # many shards
+    WORK = "work"  # many shards; a single one for a training, which cannot be cut
     PUBLISH = "publish"  # one shard: writes the manifest last
 
 
@@ -69,6 +72,15 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "shard": SHARD_MOVES,
     "dataset": DATASET_MOVES,
 }
+
+# Jobs of a single shard that takes hours: it is never cut, and goes on from its last checkpoint.
+LONG_KINDS = frozenset({JobKind.TRAINING})
+# A shard of an hour or a day must not stand before those of seconds: trainings have workers of their own.
+SHARDS, TRAININGS = "shards", "trainings"
+QUEUES: Mapping[str, frozenset[JobKind]] = {SHARDS: frozenset(JobKind) - LONG_KINDS, TRAININGS: LONG_KINDS}
+
+# The kinds of events that a training leaves: losses with the time left, a grid to look at, a checkpoint.
+TRAINING_EVENT, SAMPLE_EVENT, CHECKPOINT_EVENT = "training", "sample", "checkpoint"
 
 FINAL_JOB_STATES = frozenset(state for state, following in JOB_MOVES.items() if not following)
 ACTIVE_JOB_STATES = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PUBLISHING})
@@ -115,7 +127,8 @@ class Shard:
     """A range of a job's plan, the unit of work and of retry.
 
     `fence` counts the claims: whoever holds an older one has lost the shard. `strikes` counts how often a
-    surviving parent saw the single image of this shard kill its worker.
+    surviving parent saw the single image of this shard kill its worker. The frames of a training are the
+    images that it shows to its networks, each as often as it is shown.
     """
 
     job_id: str

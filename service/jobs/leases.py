@@ -1,6 +1,6 @@
 """Shards as the workers see them: claimed for a while, renewed, finished, taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +10,7 @@ from service.jobs.database import Database, database_now
 from service.jobs.job import (
     ACTIVE_JOB_STATES,
     DatasetState,
+    JobKind,
     JobState,
     Shard,
     ShardPlan,
@@ -104,7 +105,7 @@ class LeaseStore:
     def retry(self, shard: Shard, error: str) -> None:
         """An unforeseen error: try again a little later, and fail the job when that was tried enough."""
         with self.database.writing() as connection:
-            attempts = shard.attempts + 1
+            attempts = self._shard(connection, shard.job_id, shard.index).attempts + 1
             wait = RETRY_AFTER_SECONDS[min(attempts, len(RETRY_AFTER_SECONDS)) - 1]
             if not self._update(
                 connection, shard, state=ShardState.PENDING, lease_until=None, worker=None,
@@ -135,6 +136,19 @@ class LeaseStore:
                     error=message,
                 )
                 settle(connection, shard.job_id)
+
+    def note(self, shard: Shard, kind: str, data: dict[str, Any]) -> bool:
+        """Something happened in a shard that is still ours: an event of its job."""
+        with self.database.writing() as connection:
+            if self._lease(connection, shard) is Lease.LOST:
+                return False
+            record_event(connection, shard.job_id, kind, **data)
+            return True
+
+    def note_checkpoint(self, shard: Shard) -> None:
+        """A training goes on from here whatever happens: the failures before count no more."""
+        with self.database.writing() as connection:
+            self._update(connection, shard, attempts=0)
 
     def finish_plan(self, shard: Shard, parts: Sequence[ShardPlan], outcome: dict[str, Any]) -> bool:
         with self.database.writing() as connection:
@@ -221,8 +235,10 @@ class LeaseStore:
                 )
             return [(job_id, index) for job_id, index, _ in expired]
 
-    def due_hints(self, limit: int) -> list[tuple[str, int]]:
-        """Shards that wait and whose last hint is old, oldest job first; they count as hinted from now on."""
+    def due_hints(self, kinds: Collection[JobKind], limit: int) -> list[tuple[str, int]]:
+        """Shards that wait in jobs of these kinds and whose last hint is old, oldest job first; they count as
+        hinted from now on.
+        """
         if limit <= 0:
             return []
         with self.database.writing() as connection:
@@ -232,6 +248,7 @@ class LeaseStore:
                 .where(
                     shards.c.state == ShardState.PENDING,
                     jobs.c.state.in_(list(ACTIVE_JOB_STATES)),
+                    jobs.c.kind.in_(list(kinds)),
                     shards.c.not_before <= database_now(),
                     shards.c.hinted_at < database_now() - HINT_AGAIN_AFTER_SECONDS,
                 )

@@ -1,6 +1,9 @@
-"""The rows of uploads, datasets and imported generators."""
+"""The rows of uploads, datasets and the generators that were imported or trained."""
 
-from sqlalchemy import RowMapping, func, insert, select, tuple_
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping, func, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
 from service.catalogue import GeneratorCard, find_generator
 from service.errors import DatasetNotReady, NotFound
@@ -55,31 +58,46 @@ class Library:
         with self.database.reading() as connection:
             return [_as_dataset(row) for row in connection.execute(query).mappings()]
 
-    def next_generator_version(self, name: str) -> int:
-        query = select(func.max(generators.c.version)).where(generators.c.name == name)
-        with self.database.reading() as connection:
-            return int(connection.scalar(query) or 0) + 1
+    def reserve_generators(self, names: Sequence[str]) -> int:
+        """The next version that is free for all these names; nobody else is given it."""
+        while True:
+            try:
+                with self.database.writing() as connection:
+                    newest = connection.scalar(
+                        select(func.max(generators.c.version)).where(generators.c.name.in_(names))
+                    )
+                    version = int(newest or 0) + 1
+                    rows = [{"name": name, "version": version} for name in names]
+                    connection.execute(insert(generators).values(created_at=database_now()), rows)
+                    return version
+            except IntegrityError:
+                continue  # another submission was quicker
 
     def add_generator(self, card: GeneratorCard) -> None:
-        """Adding the same version again changes nothing: a publishing worker may be repeated."""
+        """Fills a reserved version. A card never changes: a repeated publishing adds nothing."""
         with self.database.writing() as connection:
-            known = select(generators.c.name).where(
-                generators.c.name == card.name, generators.c.version == card.version
-            )
-            if connection.execute(known).first() is None:
-                connection.execute(
-                    insert(generators).values(
-                        name=card.name, version=card.version, card=card.to_json(), created_at=database_now()
-                    )
+            connection.execute(
+                update(generators)
+                .where(
+                    generators.c.name == card.name,
+                    generators.c.version == card.version,
+                    generators.c.card.is_(None),
                 )
+                .values(card=card.to_json())
+            )
 
-    def imported_generators(self) -> list[GeneratorCard]:
-        query = select(generators.c.card).order_by(generators.c.name, generators.c.version)
+    def made_generators(self) -> list[GeneratorCard]:
+        """Those that were imported or trained here."""
+        query = (
+            select(generators.c.card)
+            .where(generators.c.card.is_not(None))
+            .order_by(generators.c.name, generators.c.version)
+        )
         with self.database.reading() as connection:
             return [GeneratorCard(**card) for card in connection.scalars(query)]
 
     def generator(self, reference: str) -> GeneratorCard:
-        return find_generator(reference, self.imported_generators())
+        return find_generator(reference, self.made_generators())
 
 
 def _as_dataset(row: RowMapping) -> Dataset:

@@ -5,49 +5,52 @@ from typing import Any, Protocol
 
 from celery import Celery
 
+from service.jobs.job import QUEUES, SHARDS
 from service.jobs.leases import LeaseStore
 from service.settings import Settings
 
 RUN_SHARD = "shard.run"
-QUEUE_NAME = "shards"
 # So many unread messages are enough to keep the workers busy until the reconciler looks again. Sending more
 # would only fill the broker with messages that are stale when they are read.
 ENOUGH_UNREAD = 32
 
 
 class Queue(Protocol):
-    def send(self, hints: Iterable[tuple[str, int]]) -> None: ...
+    def send(self, name: str, hints: Iterable[tuple[str, int]]) -> None: ...
 
-    def unread(self) -> int: ...
+    def unread(self, name: str) -> int: ...
 
 
 class CeleryQueue:
     def __init__(self, settings: Settings) -> None:
         self._celery = make_celery(settings)
 
-    def send(self, hints: Iterable[tuple[str, int]]) -> None:
+    def send(self, name: str, hints: Iterable[tuple[str, int]]) -> None:
         with self._celery.producer_or_acquire() as producer:
             for job_id, index in hints:
-                self._celery.send_task(RUN_SHARD, args=(job_id, index), producer=producer)
+                self._celery.send_task(RUN_SHARD, args=(job_id, index), producer=producer, queue=name)
 
-    def unread(self) -> int:
+    def unread(self, name: str) -> int:
         with self._celery.connection_or_acquire() as connection:
-            declared = connection.default_channel.queue_declare(queue=QUEUE_NAME, durable=True)
+            declared = connection.default_channel.queue_declare(queue=name, durable=True)
             return int(declared.message_count)
 
 
 def ring(queue: Queue, leases: LeaseStore) -> int:
     """Send hints for shards that wait, unless enough messages wait already. Returns how many."""
-    hints = leases.due_hints(ENOUGH_UNREAD - queue.unread())
-    queue.send(hints)
-    return len(hints)
+    sent = 0
+    for name, kinds in QUEUES.items():
+        hints = leases.due_hints(kinds, ENOUGH_UNREAD - queue.unread(name))
+        queue.send(name, hints)
+        sent += len(hints)
+    return sent
 
 
 def make_celery(settings: Settings) -> Celery:
     """One Celery configuration for those who send and those who run."""
     celery = Celery("nightshift", broker=settings.broker, set_as_current=False)
     celery.conf.update(
-        task_default_queue=QUEUE_NAME,
+        task_default_queue=SHARDS,
         task_ignore_result=True,  # results are rows in SQL
         task_serializer="json",
         accept_content=["json"],

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_
@@ -10,6 +11,8 @@ from service.errors import IllegalTransition, NotFound
 from service.jobs.database import Database, database_now
 from service.jobs.job import (
     ACTIVE_JOB_STATES,
+    LONG_KINDS,
+    TRAINING_EVENT,
     DatasetState,
     Event,
     Job,
@@ -115,17 +118,34 @@ class JobStore:
         ).where(*live)
         with self.database.reading() as connection:
             total, done, failed, done_here, now = connection.execute(query).one()
-        return _with_rate(job, int(total), int(done), int(failed), int(done_here), float(now))
+        progress = _with_rate(job, int(total), int(done), int(failed), int(done_here), float(now))
+        return self._as_the_trainer_sees_it(job, progress) if job.kind in LONG_KINDS else progress
 
-    def events(self, job_id: str, after: int = 0, limit: int = 500) -> list[Event]:
+    def events(self, job_id: str, after: int = 0, limit: int = 500, kind: str | None = None) -> list[Event]:
         query = (
             select(events)
             .where(events.c.job_id == job_id, events.c.id > after)
             .order_by(events.c.id)
             .limit(limit)
         )
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
         with self.database.reading() as connection:
             return [Event(**row) for row in connection.execute(query).mappings()]
+
+    def last_event(self, job_id: str, kind: str) -> Event | None:
+        query = select(events).where(events.c.job_id == job_id, events.c.kind == kind)
+        with self.database.reading() as connection:
+            row = connection.execute(query.order_by(events.c.id.desc()).limit(1)).mappings().first()
+        return None if row is None else Event(**row)
+
+    def _as_the_trainer_sees_it(self, job: Job, progress: Progress) -> Progress:
+        """A training may have begun in the middle, so that only the trainer knows its rate."""
+        last = self.last_event(job.id, TRAINING_EVENT)
+        if last is None or job.is_final:
+            return replace(progress, images_per_second=None, seconds_left=None)
+        facts = {name: last.data[name] for name in ("images_per_second", "seconds_left")}
+        return replace(progress, **facts)
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop; asking again changes nothing.

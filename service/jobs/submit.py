@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from service.catalogue import check_import
+from service.catalogue import check_import, check_training
+from service.datasets.dataset import Split, TimeOfDay
 from service.datasets.plan import Options
 from service.datasets.selection import Selection
 from service.errors import IllegalTransition
@@ -11,6 +12,7 @@ from service.jobs.job import Job, JobKind, JobState, Shard, ShardState, Stage
 from service.jobs.leases import LeaseStore
 from service.jobs.library import Library
 from service.jobs.queue import Queue, ring
+from service.jobs.records import Dataset
 from service.jobs.store import JobStore, new_id
 from service.storage import keys
 
@@ -37,7 +39,9 @@ class IngestWish:
 
 @dataclass(frozen=True, slots=True)
 class TranslationWish:
-    """`preview`: only so many frames, as a contact sheet, no dataset. `batch_size` 0: the machine chooses."""
+    """`preview`: only so many frames, as a contact sheet, no dataset. `batch_size` 0: the machine chooses.
+    `quality_frames`: on how many frames the report's figures are measured, at most; 0 for none.
+    """
 
     dataset_id: str
     generator: str
@@ -49,6 +53,7 @@ class TranslationWish:
     jpeg_quality: int = 95
     batch_size: int = 0
     error_budget: float = 0.05
+    quality_frames: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,38 @@ class GeneratorImportWish:
     direction: str
     options: dict[str, bool | int | str]
     card: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWish:
+    """`recipe`: the name of one that comes with Nightshift, or `recipe_toml`: a whole one. Without a split in
+    a selection only frames of the training split are used. `steps` 0 and `seed` None leave it to the recipe.
+    """
+
+    architecture: str
+    day_dataset_id: str
+    night_dataset_id: str
+    name: str = ""
+    day_selection: Selection = field(default_factory=Selection)
+    night_selection: Selection = field(default_factory=Selection)
+    recipe: str = "default"
+    recipe_toml: str = ""
+    steps: int = 0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityWish:
+    """`reference_id`: a dataset of real night frames; without it the bundled figures of some are used.
+    `backbone`: whose features are compared; `backbone_upload_id`: its weights, unless it is bundled.
+    """
+
+    dataset_id: str
+    reference_id: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    reference_selection: Selection = field(default_factory=Selection)
+    backbone: str = "streetnet"
+    backbone_upload_id: str | None = None
 
 
 def submit_ingest(desk: Desk, wish: IngestWish) -> Job:
@@ -92,6 +129,7 @@ def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
         "jpeg_quality": wish.jpeg_quality,
         "batch_size": wish.batch_size,
         "error_budget": 1.0 if wish.preview else wish.error_budget,
+        "quality_frames": 0 if wish.preview else wish.quality_frames,
         "categories": dataset.categories,
         "format": dataset.format,
     }
@@ -109,9 +147,46 @@ def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
 def submit_generator_import(desk: Desk, wish: GeneratorImportWish) -> Job:
     check_import(wish.name, wish.architecture, wish.direction)
     upload = desk.library.upload(wish.upload_id)
-    version = desk.library.next_generator_version(wish.name)
+    version = desk.library.reserve_generators([wish.name])
     spec = {**asdict(wish), "filename": upload.filename, "version": version}
     return _submit(desk, JobKind.GENERATOR_IMPORT, spec, first_stage=Stage.PUBLISH)
+
+
+def submit_training(desk: Desk, wish: TrainingWish) -> Job:
+    name = wish.name or f"my-{wish.architecture}"
+    # The second is for papers that learn both directions at once; of others it stays unused.
+    names = [name, f"{name}-night2day"]
+    check_training(wish.architecture, names)
+    day, night = (desk.library.ready_dataset(each) for each in (wish.day_dataset_id, wish.night_dataset_id))
+    is_same = day.id == night.id
+    spec = {
+        "architecture": wish.architecture,
+        "names": names,
+        "version": desk.library.reserve_generators(names),
+        "day": _side(day, wish.day_selection, TimeOfDay.DAYTIME if is_same else None),
+        "night": _side(night, wish.night_selection, TimeOfDay.NIGHT if is_same else None),
+        "recipe": wish.recipe,
+        "recipe_toml": wish.recipe_toml,
+        "steps": wish.steps,
+        "seed": wish.seed,
+    }
+    return _submit(desk, JobKind.TRAINING, spec, dataset_id=day.id)
+
+
+def submit_quality(desk: Desk, wish: QualityWish) -> Job:
+    dataset = desk.library.ready_dataset(wish.dataset_id)
+    reference = None
+    if wish.reference_id is not None:
+        found = desk.library.ready_dataset(wish.reference_id)
+        reference = _chosen(found, wish.reference_selection)
+    if wish.backbone_upload_id is not None:
+        desk.library.upload(wish.backbone_upload_id)
+    spec = {
+        "dataset": _chosen(dataset, wish.selection),
+        "reference": reference,
+        "backbone": {"name": wish.backbone, "upload_id": wish.backbone_upload_id},
+    }
+    return _submit(desk, JobKind.QUALITY, spec, dataset_id=dataset.id)
 
 
 def retry(desk: Desk, job_id: str) -> Job:
@@ -129,6 +204,18 @@ def retry(desk: Desk, job_id: str) -> Job:
         parent_id=old.id, outcome=old.outcome if is_planned else {}, is_planned=is_planned,
     )  # fmt: skip
     return _ring(desk, new)
+
+
+def _side(dataset: Dataset, selection: Selection, timeofday: TimeOfDay | None) -> dict[str, Any]:
+    """What to train on. A dataset that serves both sides is divided by its tags."""
+    allowed = {"split": [str(Split.TRAIN)], **selection.to_json()}
+    if timeofday is not None:
+        allowed.setdefault("timeofday", [str(timeofday)])
+    return _chosen(dataset, Selection.from_json(allowed))
+
+
+def _chosen(dataset: Dataset, selection: Selection) -> dict[str, Any]:
+    return {"dataset_id": dataset.id, "name": dataset.name, "selection": selection.to_json()}
 
 
 def _submit(

@@ -105,7 +105,7 @@ generators = Table(
     metadata,
     Column("name", String(80), primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("card", JSON, nullable=False),
+    Column("card", JSON(none_as_null=True)),  # null: the version is reserved for a job that still runs
     Column("created_at", Float, nullable=False),
 )
 

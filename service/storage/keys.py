@@ -59,3 +59,26 @@ def generator_weights(name: str, version: int) -> str:
 
 def generator_card(name: str, version: int) -> str:
     return f"generators/{name}/{version}/card.json"
+
+
+def training(plan_key: str, *parts: str) -> str:
+    """What a training leaves on its way, beside its plan: a retry goes on from there."""
+    return "/".join((plan_key.removesuffix("/plan.jsonl"), "training", *parts))
+
+
+def training_checkpoint(plan_key: str) -> str:
+    return training(plan_key, "checkpoint.pt")
+
+
+def training_sample(plan_key: str, step: int) -> str:
+    return training(plan_key, "samples", f"step-{step:07d}.png")
+
+
+def measurements(result_key: str, what: str) -> str:
+    """A shard's measured frames, beside its result."""
+    return f"{result_key.removesuffix('.jsonl')}.{what}.safetensors"
+
+
+def niqe(plan_key: str) -> str:
+    """What pristine frames of a job's reference are like."""
+    return plan_key.removesuffix("plan.jsonl") + "niqe.safetensors"

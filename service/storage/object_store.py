@@ -92,6 +92,16 @@ class ObjectStore:
             for line in file:
                 yield line.rstrip(b"\n")
 
+    def fetch(self, key: str, path: Path) -> None:
+        """Makes an object readable at a path: a link where it lies on this disk already, else a copy."""
+        if self._folder is not None:
+            if not (self._folder / key).exists():
+                raise ObjectNotFound(key)
+            path.symlink_to(self._folder / key)
+            return
+        with path.open("wb") as target:
+            self.copy_into(key, target)
+
     def copy_into(self, key: str, target: IO[bytes]) -> None:
         with self.open(key) as source:
             shutil.copyfileobj(source, target, COPY_BLOCK_BYTES)

@@ -83,7 +83,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         NIGHTSHIFT_LEASE_SECONDS="3", NIGHTSHIFT_SHARD_SECONDS="0.4", NIGHTSHIFT_HEARTBEAT_SECONDS="0.5"
     )
     try:
-        with Stack(tmp_path_factory.mktemp("stack"), free_port()) as stack:
+        with Stack(tmp_path_factory.mktemp("stack"), free_port(), trainers=1) as stack:
             wait_until_ready(stack)
             yield stack
     finally:
@@ -251,6 +251,77 @@ def test_work_in_progress_is_given_back_cancelled_and_finished_by_a_retry(
         assert client.dataset(str(again.result_id)).counts["frames"] == dataset.counts["frames"]
 
 
+TINY_RECIPE = """
+[networks]
+generator_channels = 8
+generator_blocks = 2
+discriminator_channels = 8
+[data]
+crop_px = 64
+resize = "shorter_side"
+resize_px = 72
+[length]
+steps = 36
+log_every = 3
+sample_every = 12
+save_every = 4
+"""
+
+
+def test_a_training_that_is_killed_twice_ends_in_the_same_weights(
+    stack: Stack, nightshift: Callable[..., Any], tmp_path: Path
+) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TINY_RECIPE)
+    source = write_bdd100k(tmp_path / "bdd100k", 16)
+    with Client(stack.url) as client:
+        dataset = client.wait_for_dataset(client.create_dataset(client.upload(source)))
+        wish = ("train", "cyclegan", "--day", dataset.id, "--night", dataset.id, "--recipe", recipe)
+        wish = (*wish, "--night-select", "timeofday=daytime", "--name")
+        samples = tmp_path / "samples"
+        undisturbed = nightshift(*wish, "calm", "--watch", "--samples", samples)
+        assert undisturbed["outcome"]["generators"] == ["calm:1", "calm-night2day:1"]
+        assert [path.name for path in sorted(samples.iterdir())] == [
+            f"step-{step:07d}.png" for step in (12, 24, 36)
+        ]
+        disturbed = nightshift(*wish, "stormy")
+        kills = 0
+        for victim in (worker_pid, child_pid):
+            seen = client.training(disturbed["id"]).checkpoint_step
+            wait_for(lambda: client.training(disturbed["id"]).checkpoint_step > seen, stack)  # noqa: B023
+            if client.job(disturbed["id"]).finished_at is None:
+                os.kill(victim(stack, "trainer-0"), signal.SIGKILL)
+                kills += 1
+        wait_for(lambda: client.job(disturbed["id"]).finished_at is not None, stack)
+        assert (kills, client.job(disturbed["id"]).state) == (2, "succeeded")
+        weights = {card.name: card.weights_sha256 for card in client.generators()}
+        assert weights["stormy"] == weights["calm"]
+        assert weights["stormy-night2day"] == weights["calm-night2day"]
+        night = client.wait(client.translate(dataset.id, "stormy"))
+        assert client.job_report(night.id)["quality"]["frames"] > 0
+
+
+def test_a_cancelled_training_goes_on_from_its_checkpoint_when_it_is_retried(
+    stack: Stack, tmp_path: Path
+) -> None:
+    source = write_bdd100k(tmp_path / "bdd100k", 16)
+    with Client(stack.url) as client:
+        dataset = client.wait_for_dataset(client.create_dataset(client.upload(source)))
+        chosen = {"night_select": {"timeofday": ["daytime"]}, "recipe_toml": TINY_RECIPE, "steps": 100_000}
+        job = client.train("cyclegan", dataset.id, dataset.id, **chosen)
+        wait_for(lambda: client.training(job.id).checkpoint_step > 0, stack)
+        client.cancel(job.id)
+        wait_for(lambda: client.job(job.id).finished_at is not None, stack)
+        assert client.job(job.id).state == "cancelled"
+        reached = client.training(job.id).checkpoint_step
+        again = client.retry(job.id)
+        wait_for(lambda: client.training(again.id).checkpoint_step > reached, stack)
+        events = JobStore(Database(f"sqlite:///{stack.data_dir / 'nightshift.sqlite3'}")).events(again.id)
+        assert next(event.data["step"] for event in events if event.kind == "started") == reached
+        client.cancel(again.id)
+        wait_for(lambda: client.job(again.id).finished_at is not None, stack)
+
+
 def test_nothing_is_kept_of_an_upload_that_breaks_off(stack: Stack) -> None:
     uploads = stack.data_dir / "store" / "uploads"
     before = set(uploads.iterdir())
@@ -286,19 +357,19 @@ def shard_states(stack: Stack, job_id: str) -> list[str]:
     return [event.data["state"] for event in events if event.kind == "shard"]
 
 
-def worker_pid(stack: Stack) -> int:
-    return stack.pids()["worker-0"]
+def worker_pid(stack: Stack, name: str = "worker-0") -> int:
+    return stack.pids()[name]
 
 
-def child_pid(stack: Stack) -> int:
+def child_pid(stack: Stack, name: str = "worker-0") -> int:
     """The process that does the work for the worker."""
-    parent = worker_pid(stack)
+    parent = worker_pid(stack, name)
     children = Path(f"/proc/{parent}/task/{parent}/children")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := children.read_text().split() if children.exists() else []):
         assert time.monotonic() < deadline
         stack.mend()
         time.sleep(0.05)
-        parent = worker_pid(stack)
+        parent = worker_pid(stack, name)
         children = Path(f"/proc/{parent}/task/{parent}/children")
     return int(found[0])

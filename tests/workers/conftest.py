@@ -40,6 +40,7 @@ def _one_thread() -> Iterator[None]:
 def _nobody_resident(monkeypatch: pytest.MonkeyPatch) -> None:
     """No generator stays loaded from one test to the next."""
     monkeypatch.setattr("workers.resident_generator._resident", None)
+    monkeypatch.setattr("workers.resident_meter._resident", None)
 
 
 class NotebookReporter:
@@ -48,12 +49,16 @@ class NotebookReporter:
     def __init__(self) -> None:
         self.progressed: list[tuple[int, int, int]] = []
         self.notes: list[str] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
 
     def progress(self, done: int, failed: int, reading: int) -> None:
         self.progressed.append((done, failed, reading))
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def event(self, kind: str, data: dict[str, Any]) -> None:
+        self.events.append((kind, data))
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ class Workshop:
             "strength": 1.0,
             "jpeg_quality": 95,
             "batch_size": 1,
+            "quality_frames": 0,
             "categories": row["categories"],
             "format": row["format"],
         }
@@ -153,6 +159,20 @@ class Workshop:
             dataset_id=dataset.result_id,
             frames_per_shard=frames_per_shard,
         )
+
+    def train(self, day: Done, night: Done, recipe_toml: str = "", **wish: Any) -> Done:
+        return self.run(JobKind.TRAINING, training_spec(day, night, recipe_toml, **wish), day.result_id)
+
+    def measure(self, done: Done, reference: Done | None = None, **wish: Any) -> Done:
+        def chosen(dataset: Done) -> dict[str, Any]:
+            return {"dataset_id": dataset.result_id, "name": f"set {dataset.result_id}", "selection": {}}
+
+        spec = {
+            "dataset": chosen(done),
+            "reference": None if reference is None else chosen(reference),
+            "backbone": {"name": "streetnet", "upload_id": None},
+        }
+        return self.run(JobKind.QUALITY, {**spec, **wish}, done.result_id)
 
     def run(
         self,
@@ -197,6 +217,7 @@ class Workshop:
             result_key=keys.shard_result(plan.job_id, index),
             start_byte=part.start_byte,
             stop_byte=part.stop_byte,
+            position=part.position,
         )
 
     def do(self, task: ShardTask) -> Outcome:
@@ -210,6 +231,22 @@ class Workshop:
     def rejection(self) -> Any:
         """The report of the last job, which was refused."""
         return json.loads(self.store.read(keys.report(self.job_id)))
+
+
+def training_spec(day: Done, night: Done, recipe_toml: str, **wish: Any) -> dict[str, Any]:
+    """As `service.jobs.submit` writes it."""
+    return {
+        "architecture": "cyclegan",
+        "names": ["my-night", "my-night-night2day"],
+        "version": 1,
+        "day": {"dataset_id": day.result_id, "name": "days", "selection": {"split": ["train"]}},
+        "night": {"dataset_id": night.result_id, "name": "nights", "selection": {"split": ["train"]}},
+        "recipe": "default",
+        "recipe_toml": recipe_toml,
+        "steps": 0,
+        "seed": None,
+        **wish,
+    }
 
 
 def recut(store: ObjectStore, plan: ShardTask, frames_per_shard: int) -> list[ShardPlan]:
@@ -319,6 +356,7 @@ class Kit:
     encoded = staticmethod(encoded)
     picture = staticmethod(picture)
     zipped = staticmethod(zipped)
+    training_spec = staticmethod(training_spec)
     cards = CARDS
 
     @staticmethod

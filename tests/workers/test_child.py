@@ -30,7 +30,7 @@ def answer_when(monkeypatch: pytest.MonkeyPatch, run_stage: Any, line: str | Non
 def test_an_outcome_is_told_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_stage(task: Any, bench: Any) -> Outcome:
         assert (task.kind, task.stage, task.parts) == (JobKind.INGEST, Stage.PLAN, ())
-        return Outcome([ShardPlan(0, 9, 0, 2)], 3, 1, {"a": 1}, {"counts": {}}, {"name": "x"})
+        return Outcome([ShardPlan(0, 9, 0, 2)], 3, 1, {"a": 1}, {"counts": {}}, [{"name": "x"}])
 
     assert answer_when(monkeypatch, run_stage) == {
         "outcome": {
@@ -39,7 +39,7 @@ def test_an_outcome_is_told_whole(monkeypatch: pytest.MonkeyPatch) -> None:
             "frames_failed": 1,
             "facts": {"a": 1},
             "dataset": {"counts": {}},
-            "generator": {"name": "x"},
+            "generators": [{"name": "x"}],
         }
     }
 

@@ -118,6 +118,6 @@ def test_a_shard_that_is_to_wait_is_not_rung_for(desk: Desk, queue: Any, job: st
 def test_a_full_queue_is_not_filled_further(
     desk: Desk, queue: Any, monkeypatch: pytest.MonkeyPatch, job: str
 ) -> None:
-    monkeypatch.setattr(queue, "unread", lambda: 1_000)
+    monkeypatch.setattr(queue, "unread", lambda _name: 1_000)
     reconcile(desk.leases, queue)
     assert queue.hints == []

@@ -683,16 +683,82 @@ def test_a_child_left_alone_by_a_database_error_does_not_answer_for_the_next_sha
 def test_an_imported_generator_is_added_to_the_library(
     desk: Desk, runner: ShardRunner, nursery: Nursery
 ) -> None:
-    card = replace(BUNDLED[0], name="my-night", architecture="cyclegan", is_bundled=False)
+    version = desk.library.reserve_generators(["my-night"])
+    card = replace(BUNDLED[0], name="my-night", version=version, architecture="cyclegan", is_bundled=False)
     only = {
         "job_id": "job-i", "index": 0, "stage": Stage.PUBLISH,
         "plan_key": keys.plan("job-i"), "result_key": keys.shard_result("job-i", 0),
     }  # fmt: skip
     desk.jobs.create(JobKind.GENERATOR_IMPORT, {}, [only], job_id="job-i")
-    nursery.behaviour = saying(answer(generator=card.to_json(), facts={"generator": card.reference}))
+    nursery.behaviour = saying(answer(generators=[card.to_json()], facts={"generator": card.reference}))
     runner.run("job-i", 0)
     assert desk.jobs.job("job-i").state is JobState.SUCCEEDED
     assert desk.library.generator("my-night") == card
+
+
+def event(kind: str, **data: Any) -> Turn:
+    return {"event": {"kind": kind, "data": data}}
+
+
+@pytest.fixture
+def long_work(desk: Desk, store: ObjectStore) -> str:
+    """A training that is planned: its one shard is 1."""
+    first = {
+        "job_id": JOB, "index": 0, "stage": Stage.PLAN,
+        "plan_key": keys.plan(JOB), "result_key": keys.shard_result(JOB, 0),
+    }  # fmt: skip
+    desk.jobs.create(JobKind.TRAINING, {}, [first], job_id=JOB)
+    plan = desk.leases.claim(JOB, 0, "planner")
+    assert plan is not None
+    assert desk.leases.finish_plan(plan, planned(store, FRAMES), {})
+    return JOB
+
+
+def test_what_happens_in_a_training_becomes_events_at_once(
+    desk: Desk, runner: ShardRunner, nursery: Nursery, long_work: str
+) -> None:
+    told: list[list[str]] = []
+
+    def behaviour(task: ShardTask) -> Iterator[Turn]:
+        yield event("sample", step=5)
+        told.append([each.kind for each in desk.jobs.events(JOB)])
+        yield answer(frames_done=FRAMES)
+
+    nursery.behaviour = behaviour
+    runner.run(long_work, 1)
+    assert "sample" in told[0]
+    assert desk.jobs.last_event(JOB, "sample").data == {"step": 5}  # type: ignore[union-attr]
+
+
+def test_a_training_whose_child_dies_is_not_cut_but_taken_up_again(
+    desk: Desk, runner: ShardRunner, nursery: Nursery, database: Database, long_work: str
+) -> None:
+    deaths = iter([KILLED, KILLED, KILLED, KILLED, KILLED])
+
+    def behaviour(task: ShardTask) -> Iterator[Turn]:
+        yield event("checkpoint", step=len(nursery.children))
+        death = next(deaths, None)
+        yield answer(frames_done=FRAMES) if death is None else death
+
+    nursery.behaviour = behaviour
+    for _ in range(6):
+        without_waiting(database)
+        runner.run(long_work, 1)
+    # each checkpoint forgives the deaths before it: more of them than attempts are no failure
+    assert (shard(desk, 1).state, shard(desk, 1).frames_done) == (ShardState.DONE, FRAMES)
+    assert [each.index for each in desk.jobs.shards(JOB) if each.stage is Stage.WORK] == [1]
+
+
+def test_a_training_that_dies_without_getting_anywhere_fails(
+    desk: Desk, runner: ShardRunner, nursery: Nursery, database: Database, long_work: str
+) -> None:
+    for _ in range(desk.leases.attempts):
+        without_waiting(database)
+        nursery.behaviour = lambda _: iter([KILLED])
+        runner.run(long_work, 1)
+    job = desk.jobs.job(JOB)
+    assert (job.state, job.error_code) == (JobState.FAILED, "internal-error")
+    assert "signal 9" in str(job.error)
 
 
 def test_real_stages_speak_the_parents_language(

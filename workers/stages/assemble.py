@@ -8,6 +8,8 @@ from importlib.metadata import version
 from itertools import chain
 from typing import Any
 
+from models.metrics.quality import quality
+from models.metrics.reference import bundled_reference
 from service.datasets.dataset import Finding, Severity
 from service.datasets.manifest import ManifestEntry
 from service.datasets.yolo import write_data_yaml
@@ -20,6 +22,7 @@ from service.storage.object_store import ObjectStore
 from workers.artifacts import source_image, write_json
 from workers.contact_sheet import contact_sheet
 from workers.context import Bench, Outcome, ShardTask
+from workers.resident_meter import MEASURED, merged, resident_meter
 
 SHEET_PAIRS = 6
 BDD100K_LICENCE = (
@@ -65,10 +68,11 @@ def assemble_dataset(task: ShardTask, bench: Bench) -> Outcome:
     store, dataset_id = bench.store, str(task.result_id)
     report, counts = _tally(task, store)
     rejected = report.count(Severity.ERROR)
-    facts = {"kind": str(task.kind), "counts": counts.to_json()}
+    facts = {"kind": str(task.kind), "counts": counts.to_json(), **_quality(task, store)}
     write_json(store, keys.report(task.job_id), report.to_json(**facts))
     _refuse(task, counts, rejected)
-    categories: list[str] = task.job_outcome.get("categories") or task.spec["categories"]
+    known = task.job_outcome if "categories" in task.job_outcome else task.spec
+    categories: list[str] = known["categories"]
     store.write(keys.data_yaml(dataset_id), write_data_yaml(categories, sorted(counts.splits)).encode())
     if task.kind is JobKind.TRANSLATION:
         _write_contact_sheet(task, store, counts.frames)
@@ -164,12 +168,21 @@ def _card(task: ShardTask, store: ObjectStore, counts: Counts, report: Report) -
     parent = _read_card(store, str(task.dataset_id))
     return {
         **common,
+        **_quality(task, store),
         "source": {"dataset": task.dataset_id, "card": parent},
         "licence": parent.get("licence", "not stated"),
         "generator": task.spec["generator"],
         "recipe": {name: task.spec[name] for name in recipe},
         "machine": task.job_outcome.get("machine", {}),
     }
+
+
+def _quality(task: ShardTask, store: ObjectStore) -> dict[str, Any]:
+    """How close a translation comes to real night, and how much of the day frames' structure it keeps."""
+    if task.kind is not JobKind.TRANSLATION or not task.spec["quality_frames"]:
+        return {}
+    measurements = merged(store, resident_meter(store), task.parts, MEASURED)
+    return {"quality": quality(measurements, bundled_reference()).to_json()}
 
 
 def _read_card(store: ObjectStore, dataset_id: str) -> dict[str, Any]:

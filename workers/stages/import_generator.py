@@ -35,4 +35,4 @@ def import_generator(task: ShardTask, bench: Bench) -> Outcome:
     )
     bench.store.write(keys.generator_weights(card.name, card.version), weights)
     write_json(bench.store, keys.generator_card(card.name, card.version), card.to_json())
-    return Outcome(generator=card.to_json(), facts={"generator": card.reference})
+    return Outcome(generators=[card.to_json()], facts={"generator": card.reference})

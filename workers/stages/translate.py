@@ -16,17 +16,26 @@ import torch
 from models.batches import group_by_size
 from models.generators.interface import Scene, SceneObject
 from models.inference import Translator
-from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
+from models.metrics.frame import FrameMeasurement
+from models.metrics.measurements import Measurements
+from service.datasets.dataset import Finding, Frame, TimeOfDay
 from service.datasets.manifest import ManifestEntry, SourceFrame
 from service.datasets.selection import Selection
-from service.errors import InvalidRequest, ObjectNotFound
+from service.errors import InvalidRequest
 from service.jobs.results import FrameResult, result_lines
 from service.storage import keys
-from workers.artifacts import read_manifest, result_prefix, write_frame
+from workers.artifacts import (
+    StoredImageUnreadable,
+    chosen_entries,
+    result_prefix,
+    stored_pixels,
+    write_frame,
+)
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
-from workers.images import Pixels, decode, encode_jpeg
+from workers.images import Pixels, encode_jpeg
 from workers.progress import in_order
 from workers.resident_generator import resident_translator
+from workers.resident_meter import MEASURED, resident_meter
 
 # One thread decodes faster than most generators translate; more only matter when nothing else is to do.
 READERS = WRITERS = max(2, (os.cpu_count() or 2) // 2)
@@ -69,6 +78,7 @@ def plan_translation(task: ShardTask, bench: Bench) -> Outcome:
     seconds = run.seconds_per_frame(sample)
     facts = {
         "frames_total": len(cutter),
+        "quality_every": max(1, -(-len(cutter) // max(1, task.spec["quality_frames"]))),
         "measured_seconds_per_image": round(seconds, 4),
         "machine": run.translator.describe(),
     }
@@ -88,6 +98,7 @@ def translate_frames(task: ShardTask, bench: Bench) -> Outcome:
     for note in run.translator.notes:
         bench.reporter.note(note)
     run.translator.notes.clear()
+    run.keep_measurements(task.result_key)
     bench.store.write(task.result_key, b"".join(results[number] for number in range(len(lines))))
     return Outcome(frames_done=len(results) - failed, frames_failed=failed)
 
@@ -105,6 +116,19 @@ class _Translation:
         )
         self.reading = 0
         """How many frames have been taken up: those from the finished ones up to here may be in flight."""
+        self._first = task.position
+        self._quality_every = task.job_outcome.get("quality_every", 0) if self._spec["quality_frames"] else 0
+        self._meter = resident_meter(bench.store) if self._quality_every else None
+        self._measured: dict[int, FrameMeasurement] = {}
+
+    def keep_measurements(self, result_key: str) -> None:
+        """Of the frames that were measured, for the report."""
+        if self._meter is None:
+            return
+        measurements = Measurements(self._meter.yardstick)
+        for number, measurement in self._measured.items():
+            measurements.add(self._first + number, measurement)
+        self._store.write(keys.measurements(result_key, MEASURED), measurements.to_bytes())
 
     def results(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
         """In the order in which the frames are finished."""
@@ -162,20 +186,10 @@ class _Translation:
         number, line = numbered
         entry = ManifestEntry.from_line(line.decode())
         try:
-            return LoadedFrame(
-                number, entry, decode(self._store.read(keys.dataset(self._source, entry.image)))
-            )
-        except (ObjectNotFound, ValueError, SyntaxError, OSError) as error:  # Pillow's word for broken PNGs
-            if isinstance(error, OSError) and not _is_about_the_image(error):
-                raise
-            finding = Finding(
-                code="unreadable-image",
-                severity=Severity.ERROR,
-                path=entry.frame.name,
-                message=f"The stored image cannot be read: {error}.",
-                cure="Ingest the dataset again.",
-            )
-            return LoadedFrame(number, entry, None, finding)
+            pixels = stored_pixels(self._store, keys.dataset(self._source, entry.image))
+        except StoredImageUnreadable as error:
+            return LoadedFrame(number, entry, None, error.finding(entry.frame.name))
+        return LoadedFrame(number, entry, pixels)
 
     def _translate(self, batch: list[LoadedFrame]) -> Iterator[tuple[LoadedFrame, Pixels | None]]:
         usable = [frame for frame in batch if frame.pixels is not None]
@@ -189,6 +203,7 @@ class _Translation:
             findings = () if loaded.finding is None else (loaded.finding,)
             return loaded.number, FrameResult(None, findings)
         data = encode_jpeg(pixels, self._spec["jpeg_quality"])
+        self._measure(loaded, pixels)
         frame = self._retagged(loaded.entry.frame)
         image = write_frame(self._store, self._prefix, frame, ".jpg", data, self._spec["categories"])
         entry = ManifestEntry(
@@ -198,6 +213,13 @@ class _Translation:
             source=SourceFrame(self._source, loaded.entry.sha256),
         )
         return loaded.number, FrameResult(entry)
+
+    def _measure(self, loaded: LoadedFrame, pixels: Pixels) -> None:
+        """Some frames spread evenly over the dataset: enough to judge it, and no burden for a large one."""
+        is_due = self._meter is not None and (self._first + loaded.number) % self._quality_every == 0
+        if self._meter is not None and is_due:
+            boxes = [box.xyxy for box in loaded.entry.frame.boxes if not box.is_ignored]
+            self._measured[loaded.number] = self._meter.measure(pixels, loaded.pixels, boxes)
 
     def _scene(self, frame: Frame) -> Scene:
         objects = tuple(
@@ -239,12 +261,5 @@ def _chosen(task: ShardTask, bench: Bench, selection: Selection) -> Iterator[byt
 
 
 def _fitting(task: ShardTask, bench: Bench, selection: Selection) -> Iterator[bytes]:
-    for entry in read_manifest(bench.store, str(task.dataset_id)):
-        categories = {box.category for box in entry.frame.boxes if not box.is_ignored}
-        if selection.accepts(entry.frame.split, entry.frame.attributes, categories):
-            yield entry.to_line().encode()
-
-
-def _is_about_the_image(error: OSError) -> bool:
-    """Pillow's errors about an image are plain OSErrors; those of a disk or network carry an errno."""
-    return error.errno is None
+    for entry in chosen_entries(bench.store, str(task.dataset_id), selection):
+        yield entry.to_line().encode()

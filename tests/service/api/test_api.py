@@ -363,3 +363,117 @@ def test_a_request_whose_twin_is_still_going_on_is_told_so(client: TestClient) -
     IdempotencyStore(here(client).database).begin("my-key", "/v1/datasets", body)
     response = client.post("/v1/datasets", json=wish, headers={"Idempotency-Key": "my-key"})
     assert_problem(response, 409, "idempotency-in-progress")
+
+
+def training(client: TestClient, **wish: Any) -> Any:
+    day, night = wish.pop("day", None) or ready_dataset(client), wish.pop("night", None)
+    body = {"architecture": "cyclegan", "day_dataset_id": day, "night_dataset_id": night or day, **wish}
+    return client.post("/v1/trainings", json=body)
+
+
+def running_training(client: TestClient, steps: int = 40) -> tuple[str, Any]:
+    """A training that has begun, and its shard."""
+    job_id = training(client, name="ours").json()["id"]
+    leases: LeaseStore = here(client).desk.leases
+    leases.finish_plan(claim(client, job_id, 0), [ShardPlan(0, 1, 0, 2 * steps)], {"steps": steps})
+    return job_id, claim(client, job_id, 1)
+
+
+def test_a_training_waits_in_a_queue_of_its_own(client: TestClient, queue: Any) -> None:
+    response = training(client)
+    job = response.json()
+    assert response.status_code == 202
+    assert queue.by_name["trainings"] == [(job["id"], 0)]
+    assert (job["kind"], job["spec"]["recipe"]) == ("training", "default")
+
+
+def test_a_dataset_for_both_sides_is_divided_by_its_tags(client: TestClient) -> None:
+    spec = training(client, night_select={"weather": ["clear"]}).json()["spec"]
+    assert spec["day"]["selection"] == {"split": ["train"], "timeofday": ["daytime"]}
+    assert spec["night"]["selection"] == {"split": ["train"], "timeofday": ["night"], "weather": ["clear"]}
+    both = {"split": ["train", "val"]}
+    spec = training(client, night=ready_dataset(client), day_select=both).json()["spec"]
+    assert (spec["day"]["selection"], spec["night"]["selection"]) == (both, {"split": ["train"]})
+
+
+def test_every_training_of_a_name_is_promised_a_version_of_its_own(client: TestClient) -> None:
+    specs = [training(client, name="ours").json()["spec"] for _ in range(3)]
+    assert [spec["version"] for spec in specs] == [1, 2, 3]
+    assert specs[0]["names"] == ["ours", "ours-night2day"]
+    assert "ours" not in client.get("/v1/generators").text
+    assert_problem(client.get("/v1/generators/ours"), 422, "unknown-generator")
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "code", "said"),
+    [
+        ({"architecture": "cyclgan"}, 422, "invalid-request", "cyclegan"),
+        ({"night": "ds-none"}, 404, "not-found", "ds-none"),
+        ({"name": "camera-night"}, 422, "invalid-request", "bundled"),
+        ({"name": "../weights"}, 422, "validation-error", "name"),
+        ({"recipe": "../secret"}, 422, "validation-error", "recipe"),
+        ({"steps": -1}, 422, "validation-error", "steps"),
+        ({"day_select": {"split": ["training"]}}, 422, "invalid-request", "train"),
+    ],
+)
+def test_a_training_that_makes_no_sense_is_refused(
+    client: TestClient, wish: dict[str, Any], status: int, code: str, said: str
+) -> None:
+    assert said in assert_problem(training(client, **wish), status, code)["detail"]
+
+
+def test_a_training_is_watched_by_its_losses_and_samples(client: TestClient) -> None:
+    job_id, shard = running_training(client)
+    leases, store = here(client).desk.leases, here(client).store
+    told = {"steps": 40, "images_per_second": 4.0, "seconds_left": 7.5}
+    for step in (10, 20, 10, 20, 30):  # a worker died, and two reports came again
+        leases.note(shard, "training", {"step": step, "losses": {"G_A": step / 10}, **told})
+    leases.note(shard, "checkpoint", {"step": 20})
+    leases.note(shard, "sample", {"step": 16})
+    store.write(keys.training_sample(keys.plan(job_id), 16), b"a picture")
+    view = client.get(f"/v1/trainings/{job_id}").json()
+    assert (view["step"], view["steps"], view["checkpoint_step"]) == (30, 40, 20)
+    assert (view["losses"], view["samples"], view["seconds_left"]) == ({"G_A": 3.0}, [16], 7.5)
+    assert view["job"]["progress"]["images_per_second"] == 4.0
+    assert client.get(f"/v1/trainings/{job_id}/samples/16").content == b"a picture"
+    assert_problem(client.get(f"/v1/trainings/{job_id}/samples/17"), 404, "not-found")
+    first = client.get(f"/v1/trainings/{job_id}/losses", params={"limit": 2}).json()
+    assert [item["step"] for item in first["items"]] == [10, 20]
+    rest = client.get(f"/v1/trainings/{job_id}/losses", params={"cursor": first["next_cursor"]}).json()
+    assert ([item["step"] for item in rest["items"]], rest["next_cursor"]) == ([30], None)
+
+
+def test_only_a_training_is_watched_as_one(client: TestClient) -> None:
+    job_id = client.post("/v1/quality", json={"dataset_id": ready_dataset(client)}).json()["id"]
+    assert_problem(client.get(f"/v1/trainings/{job_id}"), 422, "invalid-request")
+
+
+def test_a_training_taken_up_again_leaves_its_samples_where_they_were(client: TestClient) -> None:
+    job_id, _ = running_training(client)
+    here(client).store.write(keys.training_sample(keys.plan(job_id), 16), b"a picture")
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    here(client).desk.jobs.fail(job_id, "x", "x")
+    leases: LeaseStore = here(client).desk.leases
+    shard = here(client).desk.jobs.shards(job_id)[1]
+    leases.release(shard, "job stopped")
+    again = client.post(f"/v1/jobs/{job_id}/retry").json()
+    assert again["spec"]["version"] == 1
+    assert client.get(f"/v1/trainings/{again['id']}/samples/16").content == b"a picture"
+
+
+def test_quality_names_its_dataset_its_reference_and_its_backbone(client: TestClient, queue: Any) -> None:
+    dataset, reference, weights = ready_dataset(client), ready_dataset(client), upload(client)
+    wish = {
+        "dataset_id": dataset, "reference_id": reference, "reference_select": {"timeofday": ["night"]},
+        "backbone": "inception", "backbone_upload_id": weights,
+    }  # fmt: skip
+    response = client.post("/v1/quality", json=wish)
+    job = response.json()
+    assert (response.status_code, job["kind"]) == (202, "quality")
+    assert job["spec"]["reference"]["selection"] == {"timeofday": ["night"]}
+    assert job["spec"]["backbone"] == {"name": "inception", "upload_id": weights}
+    assert (job["id"], 0) in queue.by_name["shards"]
+    for missing in ({"dataset_id": "ds-no"}, {**wish, "reference_id": "ds-no"}):
+        assert_problem(client.post("/v1/quality", json=missing), 404, "not-found")
+    lost = {**wish, "backbone_upload_id": "up-no"}
+    assert_problem(client.post("/v1/quality", json=lost), 404, "not-found")

@@ -149,6 +149,19 @@ def test_images_without_any_labels_are_refused_with_the_layouts_there_are(plan: 
     assert error.code == "empty-dataset"
     assert "no labels" in error.message
     assert "data.yaml" in error.cure
+    assert "--unlabelled" in error.cure
+
+
+def test_images_that_are_said_to_be_unlabelled_are_taken_without_a_word(plan: Any) -> None:
+    contents = {"night/a.jpg": None, "night/b.png": None, "val/c.jpg": None, "notes.txt": "mine"}
+    planned = plan(contents, Options(unlabelled=True))
+    assert (planned.format, planned.categories, planned.findings) == (Format.IMAGES, (), [])
+    assert planned.splits() == {"night/a.jpg": "train", "night/b.png": "train", "val/c.jpg": "val"}
+
+
+def test_labels_are_read_even_if_none_were_expected(plan: Any) -> None:
+    contents = {"labels/train/a.txt": ROW, "images/train/a.jpg": None, "data.yaml": YAML}
+    assert plan(contents, Options(unlabelled=True)).format == Format.YOLO
 
 
 @pytest.mark.parametrize(

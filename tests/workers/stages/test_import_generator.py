@@ -57,8 +57,8 @@ def test_a_checkpoint_becomes_weights_and_a_card(
     workshop: Any, kit: Any, import_: Callable[..., Outcome], checkpoint: bytes
 ) -> None:
     outcome = import_(checkpoint)
-    assert outcome.generator is not None
-    card = GeneratorCard(**outcome.generator)
+    (made,) = outcome.generators
+    card = GeneratorCard(**made)
     weights = workshop.store.read(keys.generator_weights("my-night", 1))
     assert card.weights_sha256 == kit.sha256(weights)
     assert card.config == {"channels": 4, "blocks": 6}
@@ -66,13 +66,13 @@ def test_a_checkpoint_becomes_weights_and_a_card(
     assert "latest_net_G_A.pth" in card.title
     assert card.paper == "arXiv:1703.10593"
     assert (card.training_data, card.licence) == ("not stated", "not stated")
-    assert json.loads(workshop.store.read(keys.generator_card("my-night", 1))) == outcome.generator
+    assert json.loads(workshop.store.read(keys.generator_card("my-night", 1))) == made
     assert outcome.facts == {"generator": "my-night:1"}
 
 
 def test_the_card_repeats_what_its_operator_says(import_: Callable[..., Outcome], checkpoint: bytes) -> None:
     said = {"title": "Ours", "paper": "none yet", "training_data": "our streets", "licence": "MIT"}
-    card = import_(checkpoint, card=said, direction="night2day", version=4).generator
+    card = import_(checkpoint, card=said, direction="night2day", version=4).generators[0]
     assert card is not None
     assert {name: card[name] for name in said} == said
     assert (card["direction"], card["version"]) == ("night2day", 4)
@@ -96,7 +96,7 @@ def test_an_imported_generator_translates_and_tags_by_its_direction(
     direction: str,
     timeofday: str,
 ) -> None:
-    card = import_(checkpoint, direction=direction).generator
+    card = import_(checkpoint, direction=direction).generators[0]
     source = workshop.ingest(kit.upload("bdd100k"))
     one = workshop.translate(source, card)
     assert len(one.entries) == 5
@@ -149,7 +149,7 @@ class PurePickle:
 def test_weights_that_were_changed_in_the_store_are_refused(
     workshop: Any, kit: Any, import_: Callable[..., Outcome], checkpoint: bytes
 ) -> None:
-    card = import_(checkpoint).generator
+    card = import_(checkpoint).generators[0]
     source = workshop.ingest(kit.upload("bdd100k"))
     key = keys.generator_weights("my-night", 1)
     weights = bytearray(workshop.store.read(key))
@@ -162,7 +162,7 @@ def test_weights_that_were_changed_in_the_store_are_refused(
 def test_weights_that_are_gone_are_named(
     workshop: Any, kit: Any, import_: Callable[..., Outcome], checkpoint: bytes
 ) -> None:
-    card = import_(checkpoint).generator
+    card = import_(checkpoint).generators[0]
     workshop.store.delete(keys.generator_weights("my-night", 1))
     with pytest.raises(ObjectNotFound, match="my-night"):
         workshop.translate(workshop.ingest(kit.upload("bdd100k")), card)
@@ -171,7 +171,7 @@ def test_weights_that_are_gone_are_named(
 def test_a_generator_stays_loaded_until_another_is_asked_for(
     workshop: Any, kit: Any, import_: Callable[..., Outcome], checkpoint: bytes
 ) -> None:
-    card = import_(checkpoint).generator
+    card = import_(checkpoint).generators[0]
     assert card is not None
 
     def load(wanted: dict[str, Any], batch_size: int = 1) -> Any:
@@ -191,7 +191,8 @@ def test_another_version_is_another_generator(workshop: Any, import_: Callable[.
     cards = []
     for version in (1, 2):
         torch.manual_seed(version)
-        cards.append(import_(saved(CycleGAN(channels=4, blocks=6).state_dict()), version=version).generator)
+        outcome = import_(saved(CycleGAN(channels=4, blocks=6).state_dict()), version=version)
+        cards += outcome.generators
     one, other = (resident_translator(card, 1, workshop.settings, workshop.store).generator for card in cards)
     assert one is not other
     assert cards[0]["weights_sha256"] != cards[1]["weights_sha256"]

@@ -597,3 +597,11 @@ def test_a_zip_made_on_windows_is_read_too(workshop: Any, kit: Any) -> None:
             info.filename = name.replace("/", "\\")
             archive.writestr(info, content)
     assert len(workshop.ingest(buffer.getvalue()).entries) == 3
+
+
+def test_unlabelled_images_become_a_dataset_that_can_be_translated(workshop: Any, kit: Any) -> None:
+    upload = {f"nights/{number}.jpg": kit.picture(seed=number) for number in range(3)}
+    done = workshop.ingest(upload, options=Options(unlabelled=True))
+    assert [len(entry.frame.boxes) for entry in done.entries] == [0, 0, 0]
+    assert (done.published.dataset["format"], done.published.dataset["categories"]) == ("images", [])
+    assert len(workshop.translate(done, "camera-night").entries) == 3
