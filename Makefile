@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv)
 
-.PHONY: setup demo test test-slow check format lock benchmark clean
+.PHONY: setup demo test test-slow check format lock weights clean
 
 setup: .venv/ready
 
@@ -40,6 +40,11 @@ format: setup
 lock:
 	VIRTUAL_ENV=.venv $(or $(UV),$(BIN)/uv) pip compile --quiet --universal --all-extras --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file requirements.lock
+
+# Trains the bundled generators (hours on a CPU; goes on where it was stopped), measures them, writes weights and
+# cards. DATA is laid out as workers/bundle.py says; WORK keeps checkpoints and contact sheets.
+weights: setup
+	$(BIN)/python -m workers.bundle $(DATA) --work $(WORK)
 
 clean:
 	rm -rf .venv demo

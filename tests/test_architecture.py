@@ -1,5 +1,6 @@
 """The house: arrows point one way, and what is listed twice is equal."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from models.layouts import LAYOUTS
-from models.registry import ARCHITECTURES, GENERATORS
+from models.registry import ARCHITECTURES, BUNDLED, GENERATORS, bundled_weights, load_generator
+from models.training.papers import PAPERS
+from models.weights import load_weights
 from service import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,9 +42,26 @@ def test_the_command_line_starts_without_the_database_library() -> None:
 
 def test_the_torch_free_catalogue_and_the_registry_are_equal() -> None:
     listed = {card.name: (card.direction, card.architecture) for card in catalogue.BUNDLED}
-    built = {name: (str(card.direction), card.architecture) for name, card in GENERATORS.items()}
-    assert listed == built
+    known = {**GENERATORS, **BUNDLED}
+    assert listed == {name: (str(card.direction), card.architecture) for name, card in known.items()}
     assert set(catalogue.ARCHITECTURES) == set(ARCHITECTURES) == set(LAYOUTS)
+    assert set(catalogue.TRAINABLE) == set(PAPERS)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_weights_are_those_of_their_cards(name: str) -> None:
+    (card,) = (card for card in catalogue.BUNDLED if card.name == name)
+    content = bundled_weights(name)
+    assert card.weights_sha256 == hashlib.sha256(content).hexdigest()
+    assert card.config == load_weights(content).config
+    assert card.quality["unseen"]
+    load_generator(name)
+
+
+def test_what_is_bundled_is_small() -> None:
+    folder = ROOT / "models/bundled"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 30e6
+    assert {path.suffix for path in folder.iterdir()} == {".safetensors", ".json"}
 
 
 def test_the_lock_names_no_index_host_and_hashes_everything() -> None:

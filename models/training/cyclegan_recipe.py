@@ -32,12 +32,14 @@ class CycleGANSizes(ResNetSizes):
 
 @dataclass(frozen=True, slots=True)
 class CycleGANLosses:
-    """Weights: the cycle loss beside the adversarial one, the identity loss beside the cycle loss."""
+    """Weights: of the adversarial loss and the cycle loss; of the identity loss beside the cycle loss."""
 
+    adversarial: float = 1.0
     cycle: float = 10.0
     identity: float = 0.5
 
     def __post_init__(self) -> None:
+        within("losses.adversarial", self.adversarial, 0.0, 1000.0)
         within("losses.cycle", self.cycle, 0.0, 1000.0)
         within("losses.identity", self.identity, 0.0, 1000.0)
 

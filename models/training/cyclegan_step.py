@@ -104,11 +104,12 @@ class CycleGANStep(PaperStep[CycleGANRecipe]):
         return losses, Batch(day=fake_day.detach().float(), night=fake_night.detach().float())
 
     def _weighted(self, losses: Losses) -> Tensor:
-        cycle, identity = self.recipe.losses.cycle, self.recipe.losses.identity
-        total = losses["G_A"] + losses["G_B"] + cycle * (losses["cycle_A"] + losses["cycle_B"])
-        if identity > 0:
+        weights = self.recipe.losses
+        total = weights.adversarial * (losses["G_A"] + losses["G_B"])
+        total = total + weights.cycle * (losses["cycle_A"] + losses["cycle_B"])
+        if weights.identity > 0:
             # relative to the cycle, as in the paper's code
-            total = total + identity * cycle * (losses["identity_A"] + losses["identity_B"])
+            total = total + weights.identity * weights.cycle * (losses["identity_A"] + losses["identity_B"])
         return total
 
     def _backward_discriminators(self, piece: Batch, fake: Batch, pieces: int) -> Losses:
