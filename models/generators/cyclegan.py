@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.generators.network import ConfigValue, NetworkGenerator
 from models.layers.blocks import Doubling, Padding, ResidualBlock, normalised, resnet_sizes
@@ -32,6 +33,12 @@ class CycleGAN(NetworkGenerator):
             the image before tanh, the image mapped to where tanh comes from. Instance normalisation makes
             it forget how bright an image was and blurs it until it has learnt for long; with the skip,
             training begins sharp, which some thousand steps on a CPU need. The original has none.
+        working_px: with the skip, the shorter side at which the network looks at larger images, 0 for their
+            own. What it was trained on at one size it does not recognise at another; the change it computes
+            is smooth and is carried up to the image, whose own detail stays.
+
+    Raises:
+        ValueError: a working size without the skip.
     """
 
     stride = 4
@@ -41,11 +48,19 @@ class CycleGAN(NetworkGenerator):
     cpu_memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def __init__(
-        self, channels: int = 64, blocks: int = 9, padding: Padding = "zeros", skip: bool = False
+        self,
+        channels: int = 64,
+        blocks: int = 9,
+        padding: Padding = "zeros",
+        skip: bool = False,
+        working_px: int = 0,
     ) -> None:
         super().__init__()
+        if working_px and not skip:
+            raise ValueError("only what is to change can be computed at another size")
         self.padding = padding
         self.skip = skip
+        self.working_px = working_px
         half, quarter = 2 * channels, 4 * channels
         self.model = nn.Sequential(
             nn.ReflectionPad2d(3),
@@ -64,16 +79,27 @@ class CycleGAN(NetworkGenerator):
         if not self.skip:
             translated: Tensor = self.model(images)
             return translated
-        change = self.model[:-1](images)
+        change = self.model[:-1](self._as_trained(images)).float()
+        if change.shape != images.shape:
+            change = functional.interpolate(change, images.shape[-2:], mode="bicubic", align_corners=False)
         # in full precision: near white, a little of what goes into tanh is a lot of what comes out
-        return torch.tanh(change.float() + torch.atanh(images.float() * SKIP_RANGE))
+        return torch.tanh(change + torch.atanh(images.float() * SKIP_RANGE))
+
+    def _as_trained(self, images: Tensor) -> Tensor:
+        """At the working size, with sides that are multiples of the stride."""
+        sides = images.shape[-2:]
+        if not self.working_px or min(sides) <= self.working_px:
+            return images
+        scale = self.working_px / min(sides)
+        size = [self.stride * round(side * scale / self.stride) for side in sides]
+        return functional.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
 
     @classmethod
     def config_of(cls, state: Mapping[str, Tensor]) -> dict[str, ConfigValue]:
         return {**resnet_sizes(state)}
 
     def options(self) -> dict[str, ConfigValue]:
-        return {"padding": self.padding, "skip": self.skip}
+        return {"padding": self.padding, "skip": self.skip, "working_px": self.working_px}
 
     @property
     def fits_original_code(self) -> bool:

@@ -16,9 +16,15 @@ class CycleGANNetworks(nn.ModuleDict):
     """Domain A is day, B is night: G_A makes night, G_B day; D_A judges night, D_B day."""
 
     def __init__(self, sizes: CycleGANSizes, seed: int) -> None:
-        generator = sizes.generator_channels, sizes.generator_blocks, sizes.generator_padding
+        generator = (
+            sizes.generator_channels,
+            sizes.generator_blocks,
+            sizes.generator_padding,
+            sizes.generator_skip,
+            sizes.generator_working_px,
+        )
         discriminator = sizes.discriminator_channels, sizes.discriminator_padding, sizes.discriminator_norm
-        super().__init__({name: CycleGAN(*generator, sizes.generator_skip) for name in GENERATORS})
+        super().__init__({name: CycleGAN(*generator) for name in GENERATORS})
         self.update({name: PatchGAN(*discriminator) for name in DISCRIMINATORS})
         initialise(self, seed)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from models.layers.blocks import Padding
+from models.training.errors import RecipeRejected
 from models.training.recipe import Recipe, Updates, within
 
 
@@ -24,10 +25,20 @@ class ResNetSizes:
 
 @dataclass(frozen=True, slots=True)
 class CycleGANSizes(ResNetSizes):
-    """`generator_skip`, `discriminator_norm`: explained at the networks."""
+    """`generator_skip`, `generator_working_px`, `discriminator_norm`: explained at the networks."""
 
     generator_skip: bool = False
+    generator_working_px: int = 0
     discriminator_norm: bool = True
+
+    def __post_init__(self) -> None:
+        ResNetSizes.__post_init__(self)
+        within("networks.generator_working_px", self.generator_working_px, 0, 4096)
+        if self.generator_working_px and not self.generator_skip:
+            raise RecipeRejected(
+                "'networks.generator_working_px' is set without 'networks.generator_skip'.",
+                "Set both, or leave the working size 0.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,3 +94,28 @@ def test_a_skip_needs_no_weights_of_its_own_but_is_no_longer_the_originals_netwo
     assert with_skip.state_dict().keys() == without.state_dict().keys()
     assert (with_skip.fits_original_code, without.fits_original_code) == (False, True)
     assert with_skip.options()["skip"] is True
+
+
+def test_at_its_working_size_a_network_sees_the_same_whatever_the_image_s() -> None:
+    torch.manual_seed(0)
+    network = CycleGAN(channels=4, blocks=1, padding="reflect", skip=True, working_px=32)
+    network.requires_grad_(False)
+    few = torch.rand(1, 3, 8, 12) * 2 - 1
+    small, large = (f.interpolate(few, scale_factor=scale, mode="bilinear") for scale in (4, 16))
+    difference = f.avg_pool2d(network.translate(large), 4) - network.translate(small)
+    unaware = CycleGAN(channels=4, blocks=1, padding="reflect", skip=True)
+    unaware.load_state_dict(network.state_dict())
+    elsewhere = f.avg_pool2d(unaware.translate(large), 4) - unaware.translate(small)
+    assert difference.abs().mean() < 0.3 * elsewhere.abs().mean()
+    assert torch.equal(network.translate(small), unaware.translate(small))
+
+
+@pytest.mark.parametrize("size", [(33, 50), (64, 36), (100, 100)])
+def test_any_size_comes_back_as_it_was(size: tuple[int, int]) -> None:
+    network = CycleGAN(channels=4, blocks=1, padding="reflect", skip=True, working_px=32)
+    assert network.translate(torch.zeros(2, 3, *size)).shape == (2, 3, *size)
+
+
+def test_only_a_change_has_a_working_size() -> None:
+    with pytest.raises(ValueError, match="change"):
+        CycleGAN(channels=4, blocks=1, working_px=32)

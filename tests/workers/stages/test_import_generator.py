@@ -155,7 +155,7 @@ def test_weights_that_were_changed_in_the_store_are_refused(
     weights = bytearray(workshop.store.read(key))
     weights[-1] ^= 1
     workshop.store.write(key, bytes(weights))
-    with pytest.raises(InvalidRequest, match="not those that were imported"):
+    with pytest.raises(InvalidRequest, match="not those of its card"):
         workshop.translate(source, card)
 
 
