@@ -31,6 +31,7 @@ from models.weights import load_weights
 from service.catalogue import TRAINED, GeneratorCard
 from service.datasets.data_yaml import parse_data_yaml
 from workers.contact_sheet import contact_sheet
+from workers.exam import summary
 from workers.images import Pixels, decode, encode_jpeg
 
 PAPER, RECIPE = "cyclegan", "compact"
@@ -121,7 +122,7 @@ def _measure(name: str, direction: Direction, data: Path, work: Path) -> dict[st
         figures = {"source": _quality(meter, frames, None, reference)}
         figures |= {kind: _quality(meter, frames, images, reference) for kind, images in made.items()}
         label = folder.replace("/images", "")
-        found[label] = {kind: _summary(figure) for kind, figure in figures.items()}
+        found[label] = {kind: summary(figure) for kind, figure in figures.items()}
         _write_sheet(work / f"{name}-{label.replace('/', '-')}.jpg", frames, made["translated"])
     return found
 
@@ -156,13 +157,6 @@ def _quality(
         boxes = [found.xyxy for found in frame.objects]
         measurements.add(number, meter.measure(images[number], frame.pixels, boxes))
     return quality(measurements, reference)
-
-
-def _summary(figures: Quality) -> dict[str, Any]:
-    names = ("kid", "fid", "niqe", "share_night", "gradient_similarity_inside", "gradient_similarity_outside")
-    values = {name: getattr(figures, name).value for name in names}
-    rounded = {name: float(f"{value:.4g}") for name, value in values.items() if value is not None}
-    return {"frames": figures.frames, **rounded, "brightness_median": figures.brightness.median}
 
 
 def _frames(folder: Path) -> Iterator[LabelledFrame]:

@@ -201,6 +201,10 @@ class Client:
     def generators(self) -> list[GeneratorView]:
         return [GeneratorView.model_validate(item) for item in self._pages("/v1/generators")]
 
+    def generator(self, reference: str) -> GeneratorView:
+        """The card of a name, or of name:version."""
+        return GeneratorView.model_validate(self._call("GET", f"/v1/generators/{reference}"))
+
     def import_generator(
         self, upload_id: str, name: str, architecture: str, direction: str, **more: Any
     ) -> JobView:

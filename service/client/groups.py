@@ -9,7 +9,7 @@ from service.client import local
 from service.client.client import Client
 from service.client.folder import UploadSource
 from service.client.options import LOCAL_SERVER, AsJson, Server
-from service.client.output import err, out, print_dataset, print_json, print_table
+from service.client.output import err, out, print_card, print_dataset, print_json, print_table
 from service.client.progress import job_bar, transfer
 
 generators = typer.Typer(help="The catalogue of generators.", no_args_is_help=True)
@@ -24,14 +24,26 @@ def list_generators(server: Server = LOCAL_SERVER, as_json: AsJson = False) -> N
     if as_json:
         print_json(cards)
         return
-    rows = [(card.reference, card.direction, card.architecture, card.licence, card.title) for card in cards]
-    print_table(["generator", "direction", "architecture", "licence", "what it is"], rows)
+    rows = [(card.reference, card.direction, card.architecture, card.title) for card in cards]
+    print_table(["generator", "direction", "architecture", "what it is"], rows)
+    err.print("The whole card of one: nightshift generators show NAME")
+
+
+@generators.command("show")
+def show_generator(
+    generator: Annotated[str, typer.Argument(help="a name of the catalogue, or name:version")],
+    server: Server = LOCAL_SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """The card of a generator: paper, training data, licence, hash of the weights, measured quality."""
+    card = local.card(server, generator)
+    print_json(card) if as_json else print_card(card)
 
 
 @generators.command("import")
 def import_generator(
     checkpoint: Annotated[Path, typer.Argument(help="a checkpoint of the original code, or safetensors")],
-    architecture: Annotated[str, typer.Option(help="cyclegan or enlightengan")],
+    architecture: Annotated[str, typer.Option(help="cut, cyclegan or enlightengan")],
     direction: Annotated[str, typer.Option(help="day2night or night2day")],
     name: Annotated[str, typer.Option(help="what to call it")],
     licence: Annotated[str, typer.Option(help="the weights' licence")] = "",

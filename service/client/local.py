@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.api.views import GeneratorView
-from service.catalogue import BUNDLED
+from service.catalogue import BUNDLED, find_generator
 from service.client.client import Client, ServerUnreachable
 from service.client.folder import UploadSource, refuse_used
 from service.client.output import err, out, print_dataset
@@ -135,6 +135,16 @@ def catalogue(server: str) -> list[GeneratorView]:
             return client.generators()
     except ServerUnreachable:
         return [GeneratorView(**card.to_json(), reference=card.reference) for card in BUNDLED]
+
+
+def card(server: str, reference: str) -> GeneratorView:
+    """Of the server's catalogue; without a server, of those that are bundled."""
+    try:
+        with Client(server) as client:
+            return client.generator(reference)
+    except ServerUnreachable:
+        found = find_generator(reference, ())
+        return GeneratorView(**found.to_json(), reference=found.reference)
 
 
 def _fresh(target: Path) -> Path:

@@ -1,7 +1,7 @@
 """What the command prints: tables and sentences for people, JSON for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from service.api.views import DatasetView
+from service.api.views import DatasetView, GeneratorView
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -90,6 +90,40 @@ def print_quality(quality: Mapping[str, Any], console: Console = out) -> None:
             text = f"{spread['median']:.1f}  ({spread['p5']:.1f} to {spread['p95']:.1f})"
             rows.append((name, text, "median of 255, and the range of 90 %"))
     print_table(["figure", "value", "what it says"], rows, console)
+
+
+def print_card(card: GeneratorView, console: Console = out) -> None:
+    """What a user wants to know of a generator before using it."""
+    rows = [
+        ("what it is", card.title),
+        ("direction", card.direction),
+        ("architecture", " ".join([card.architecture, *(f"{k}={v}" for k, v in card.config.items())])),
+        ("paper", card.paper),
+        ("trained on", card.training_data),
+        ("licence", card.licence),
+        ("weights", f"sha256 {card.weights_sha256}" if card.weights_sha256 else "none"),
+    ]
+    table = Table(
+        box=None, pad_edge=False, show_header=False, title=escape(card.reference), title_justify="left"
+    )
+    for name, text in rows:
+        table.add_row(name, escape(text))
+    console.print(table)
+    measured = list(_measured(card.quality, ""))
+    if measured:
+        columns = list(dict.fromkeys(name for _, figures in measured for name in figures))
+        rows = [(what, *(figures.get(name, "") for name in columns)) for what, figures in measured]
+        print_table(["measured", *(name.replace("_", " ") for name in columns)], rows, console)
+
+
+def _measured(quality: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The sets of figures on a card, each with what it is of."""
+    if "frames" in quality:
+        yield path, quality
+        return
+    for name, inner in quality.items():
+        if isinstance(inner, Mapping):
+            yield from _measured(inner, f"{path}, {name}" if path else name)
 
 
 def _figure(figure: Mapping[str, Any]) -> str:

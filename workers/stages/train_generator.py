@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from models.registry import ARCHITECTURES
+from models.registry import ARCHITECTURES, load_generator
 from models.training.images import FEWEST_IMAGES
 from models.training.papers import load_recipe, parse_recipe
 from models.training.recipe import Recipe
@@ -33,6 +33,7 @@ from service.storage import keys
 from service.storage.object_store import ObjectStore
 from workers.artifacts import chosen_entries, write_json
 from workers.context import Bench, Outcome, ShardTask
+from workers.exam import examine
 
 SIDES = ("day", "night")
 FETCHERS = 8
@@ -82,7 +83,7 @@ def train_generator(task: ShardTask, bench: Bench) -> Outcome:
 def publish_generators(task: ShardTask, bench: Bench) -> Outcome:
     """Every network that the training exported becomes a generator with its card."""
     cards = [
-        _publish(task, bench.store, PurePosixPath(key).stem, key, name)
+        _publish(task, bench, PurePosixPath(key).stem, key, name)
         for key, name in zip(_exported(task, bench.store), task.spec["names"], strict=False)
     ]
     facts = {"generators": [card.reference for card in cards]}
@@ -202,14 +203,15 @@ def _exported(task: ShardTask, store: ObjectStore) -> list[str]:
     return [key for key in store.keys(keys.training(task.plan_key)) if key.endswith(WEIGHTS_SUFFIX)]
 
 
-def _publish(task: ShardTask, store: ObjectStore, direction: str, key: str, name: str) -> GeneratorCard:
-    spec, version = task.spec, task.spec["version"]
+def _publish(task: ShardTask, bench: Bench, direction: str, key: str, name: str) -> GeneratorCard:
+    spec, version, store = task.spec, task.spec["version"], bench.store
     content = store.read(key)
     weights = load_weights(content)
     architecture = ARCHITECTURES[weights.architecture]
     counts = task.job_outcome["frames"]
     shown = [f"{counts[side]} {side} frames of {spec[side]['name']!r}" for side in SIDES]
     licences = [f"{side} frames: {_licence(store, spec[side]['dataset_id'])}" for side in SIDES]
+    generator = load_generator(weights.architecture, content)
     recipe = "a recipe of its own" if spec["recipe_toml"] else f"the recipe {spec['recipe']!r}"
     card = GeneratorCard(
         name=name,
@@ -222,6 +224,7 @@ def _publish(task: ShardTask, store: ObjectStore, direction: str, key: str, name
         licence="; ".join(licences),
         weights_sha256=hashlib.sha256(content).hexdigest(),
         is_bundled=False,
+        quality=examine(store, generator, direction, spec, bench.settings.device or None),
         config=dict(weights.config),
     )
     store.write(keys.generator_weights(name, version), content)

@@ -68,6 +68,8 @@ def test_a_training_ends_in_two_generators_with_their_cards(
         load_generator(card.architecture, content)
         stored = json.loads(workshop.store.read(keys.generator_card(card.name, card.version)))
         assert stored == card.to_json()
+        assert card.quality["translated"]["frames"] == 1  # that of the validation split
+        assert card.quality["frames_were_trained_on"] is False
     translated = workshop.translate(day, to_night.to_json())
     assert len(translated.entries) == 10
 
