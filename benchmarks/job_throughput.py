@@ -171,7 +171,7 @@ def child(folder: Path, images: int) -> None:
 
 def job_times(client: Client, dataset_id: str) -> JobTimes:
     started = time.perf_counter()
-    job = client.translate(dataset_id, GENERATOR)
+    job = client.translate(dataset_id, GENERATOR, quality_frames=0)
     while not job.progress.frames_total:
         time.sleep(0.1)
         job = client.job(job.id)

@@ -113,6 +113,7 @@ def shard_of(store: ObjectStore, entries: list[ManifestEntry], quality: int) -> 
     store.write(keys.plan("job"), plan)
     spec = {
         "generator": find_generator("identity", ()).to_json(),
+        "quality_frames": 0,
         "seed": 0,
         "strength": 1.0,
         "jpeg_quality": quality,

@@ -85,6 +85,22 @@ class CycleGAN(NetworkGenerator):
         # in full precision: near white, a little of what goes into tanh is a lot of what comes out
         return torch.tanh(change + torch.atanh(images.float() * SKIP_RANGE))
 
+    @torch.no_grad()
+    def amplify(self, gain: float) -> None:
+        """Scales the change that a network with a skip computes; from then on its weights do.
+
+        Trained on pairs of which it cannot know how dark they will be, a network learns their mean, and
+        changes less than any of them did.
+
+        Raises:
+            ValueError: there is no skip: the output is no change.
+        """
+        if not self.skip:
+            raise ValueError("only a change can be amplified")
+        last = self.model[-2]
+        for parameter in last.parameters():
+            parameter.mul_(gain)
+
     def _as_trained(self, images: Tensor) -> Tensor:
         """At the working size, with sides that are multiples of the stride."""
         sides = images.shape[-2:]

@@ -268,6 +268,7 @@ save_every = 4
 """
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_twice_ends_in_the_same_weights(
     stack: Stack, nightshift: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -301,6 +302,7 @@ def test_a_training_that_is_killed_twice_ends_in_the_same_weights(
         assert client.job_report(night.id)["quality"]["frames"] > 0
 
 
+@pytest.mark.slow
 def test_a_cancelled_training_goes_on_from_its_checkpoint_when_it_is_retried(
     stack: Stack, tmp_path: Path
 ) -> None:

@@ -119,3 +119,15 @@ def test_any_size_comes_back_as_it_was(size: tuple[int, int]) -> None:
 def test_only_a_change_has_a_working_size() -> None:
     with pytest.raises(ValueError, match="change"):
         CycleGAN(channels=4, blocks=1, working_px=32)
+
+
+def test_an_amplified_change_is_larger_by_just_that_much() -> None:
+    torch.manual_seed(0)
+    network = CycleGAN(channels=4, blocks=1, skip=True).requires_grad_(False)
+    images = torch.rand(1, 3, 16, 16) - 0.5
+    before = torch.atanh(network.translate(images)) - torch.atanh(0.95 * images)
+    network.amplify(1.5)
+    after = torch.atanh(network.translate(images)) - torch.atanh(0.95 * images)
+    torch.testing.assert_close(after, 1.5 * before, atol=1e-4, rtol=1e-3)
+    with pytest.raises(ValueError, match="change"):
+        CycleGAN(channels=4, blocks=1).amplify(2.0)

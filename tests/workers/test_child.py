@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import CheckpointRejected, GeneratorError, NotEnoughMemory, UnknownGenerator
+from models.training.errors import LossNotFinite, RecipeRejected
 from service.errors import DatasetRejected, NightshiftError, ObjectNotFound
 from service.jobs.job import JobKind, ShardPlan, Stage
 from workers import child
@@ -51,6 +52,8 @@ def test_an_outcome_is_told_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         (ObjectNotFound("datasets/ds-1/manifest.jsonl"), "not-found"),
         (CheckpointRejected("This is a PatchGAN.", "Import the generator."), "checkpoint-rejected"),
         (NotEnoughMemory("Not even a tile fits."), "not-enough-memory"),
+        (RecipeRejected("There is no key 'x'.", "Did you mean 'y'?"), "recipe-rejected"),
+        (LossNotFinite(7, ["G_A"]), "loss-not-finite"),
         (UnknownGenerator("cyclgan", ["cyclegan"]), "generator-error"),
     ],
 )
