@@ -49,7 +49,11 @@ UNSEEN = {
 }
 BASELINE = "camera-night"
 SHEET_PAIRS = 8
-GAINS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
+GAINS = {
+    Direction.DAY2NIGHT: (1.0, 1.25, 1.5, 1.75, 2.0, 2.25),
+    # More comes closer by the figures, and burns out what is lit: seen, not measured.
+    Direction.NIGHT2DAY: (1.0, 1.25),
+}
 CALIBRATED_ON = 48
 LICENCE = (
     "The weights: Apache-2.0. The frames they learnt from stay with their owners, some without a stated"
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = list(_frames(given.data / DAY[0] if is_to_night else given.work / "night"))
         some = [shown[number * len(shown) // CALIBRATED_ON] for number in range(CALIBRATED_ON)]
         exported = load_weights(given.work / "training" / f"{bundled.direction}.safetensors")
-        gain, content = _calibrated(exported, some, meter, reference)
+        gain, content = _calibrated(exported, GAINS[bundled.direction], some, meter, reference)
         (BUNDLED_FOLDER / f"{name}.safetensors").write_bytes(content)
         measured = _measure(name, bundled.direction, meter, reference, given)
         facts = {"measured_on": datetime.now(UTC).date().isoformat(), "gain": gain, "unseen": measured}
@@ -122,13 +126,17 @@ def _without_dusk(data: Path, work: Path) -> Path:
 
 
 def _calibrated(
-    weights: ConvertedWeights, frames: Sequence[LabelledFrame], meter: FrameMeter, reference: Measurements
+    weights: ConvertedWeights,
+    gains: Sequence[float],
+    frames: Sequence[LabelledFrame],
+    meter: FrameMeter,
+    reference: Measurements,
 ) -> tuple[float, bytes]:
     """The change amplified until training frames come as close to the other side as it can bring them: by the
     smallest gain whose KID is within a standard error of the best.
     """
     found: dict[float, Figure] = {}
-    for gain in GAINS:
+    for gain in gains:
         translator = Translator(_amplified(weights, gain).eval().requires_grad_(False))
         found[gain] = quality_of(meter, frames, _translated(translator, frames), reference).kid
         print_event({"event": "gain", "gain": gain, "kid": found[gain].value})
