@@ -23,7 +23,7 @@ from typing import Any
 
 from models.errors import GeneratorError
 from models.training.papers import PAPERS, load_recipe
-from models.training.processes import Team, joined_team
+from models.training.processes import Team, joined_team, leave
 from models.training.recipe import Recipe
 from models.training.session import TrainingOrder, run_training
 
@@ -124,4 +124,4 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,7 +17,7 @@ from models.training.cyclegan_recipe import CycleGANRecipe
 from models.training.data import UnpairedBatches
 from models.training.images import find_images
 from models.training.papers import PAPERS, load_recipe
-from models.training.processes import Team, joined_team
+from models.training.processes import Team, joined_team, leave
 from models.training.recipe import Recipe
 from models.training.session import TrainingOrder, run_training
 
@@ -85,3 +85,4 @@ def talk(team: Team) -> list[Any]:
 
 if __name__ == "__main__":
     main(*(Path(argument) for argument in sys.argv[1:]))
+    leave(0)
