@@ -71,7 +71,8 @@ def print_report(report: Mapping[str, Any]) -> None:
         )
         for finding in report["findings"]
     ]
-    print_table(["severity", "code", "where", "what"], rows[:SHOWN_FINDINGS])
+    if rows:
+        print_table(["severity", "code", "where", "what"], rows[:SHOWN_FINDINGS])
     if "quality" in report:
         print_quality(report["quality"])
     if len(rows) > SHOWN_FINDINGS:
