@@ -54,6 +54,10 @@ GAINS = {
     # More comes closer by the figures, and burns out what is lit: seen, not measured.
     Direction.NIGHT2DAY: (1.0, 1.25),
 }
+GAIN_CHOSEN = {
+    Direction.DAY2NIGHT: "by KID on training frames",
+    Direction.NIGHT2DAY: "by KID on training frames, capped by eye, after a look at some of the frames below",
+}
 CALIBRATED_ON = 48
 LICENCE = (
     "The weights: Apache-2.0. The frames they learnt from stay with their owners, some without a stated"
@@ -83,7 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gain, content = _calibrated(exported, GAINS[bundled.direction], some, meter, reference)
         (BUNDLED_FOLDER / f"{name}.safetensors").write_bytes(content)
         measured = _measure(name, bundled.direction, meter, reference, given)
-        facts = {"measured_on": datetime.now(UTC).date().isoformat(), "gain": gain, "unseen": measured}
+        facts = {
+            "measured_on": datetime.now(UTC).date().isoformat(),
+            "gain": gain,
+            "gain_chosen": GAIN_CHOSEN[bundled.direction],
+            "unseen": measured,
+        }
         card = _card(name, bundled.direction, content, {**training, "note": given.note}, facts)
         path = TRAINED / f"{name}.json"
         path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")

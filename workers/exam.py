@@ -1,6 +1,7 @@
 """How a freshly trained generator is examined: on frames it was not shown, if there are any."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from models.generators.interface import Direction, Generator, Scene
@@ -11,7 +12,8 @@ from service.datasets.manifest import ManifestEntry
 from service.datasets.selection import Selection
 from service.storage import keys
 from service.storage.object_store import ObjectStore
-from workers.artifacts import chosen_entries, stored_pixels
+from workers.artifacts import StoredImageUnreadable, chosen_entries, stored_pixels
+from workers.images import Pixels
 from workers.resident_meter import resident_meter
 
 EXAMINED, REFERENCE = 32, 128
@@ -28,12 +30,12 @@ def examine(
     frames = unseen or spread(lambda: _shown(store, source), EXAMINED)
     meter = resident_meter(store)
     reference = Measurements(meter.yardstick, str(target["name"]))
-    for number, entry in enumerate(spread(lambda: _shown(store, target), REFERENCE)):
-        reference.add(number, meter.measure(stored_pixels(store, _key(target, entry))))
+    shown = spread(lambda: _shown(store, target), REFERENCE)
+    for number, (_, pixels) in enumerate(_readable(store, target, shown)):
+        reference.add(number, meter.measure(pixels))
     translator = Translator(generator, device=device)
     before, after = Measurements(meter.yardstick), Measurements(meter.yardstick)
-    for number, entry in enumerate(frames):
-        pixels = stored_pixels(store, _key(source, entry))
+    for number, (entry, pixels) in enumerate(_readable(store, source, frames)):
         (translated,) = translator.translate([pixels], [Scene(number)])
         boxes = [box.xyxy for box in entry.frame.boxes if not box.is_ignored]
         before.add(number, meter.measure(pixels))
@@ -73,5 +75,10 @@ def _unseen(store: ObjectStore, side: Side) -> Iterator[ManifestEntry]:
             yield entry
 
 
-def _key(side: Side, entry: ManifestEntry) -> str:
-    return keys.dataset(side["dataset_id"], entry.image)
+def _readable(
+    store: ObjectStore, side: Side, entries: Iterable[ManifestEntry]
+) -> Iterator[tuple[ManifestEntry, Pixels]]:
+    """One damaged image must not cost a training that took hours."""
+    for entry in entries:
+        with suppress(StoredImageUnreadable):
+            yield entry, stored_pixels(store, keys.dataset(side["dataset_id"], entry.image))

@@ -167,3 +167,19 @@ def test_frames_that_cannot_be_trained_on_are_named(
     with pytest.raises(InvalidRequest) as refused:
         workshop.do(workshop.first_task(JobKind.TRAINING, spec, day.result_id))
     assert said in refused.value.message
+
+
+def test_a_damaged_image_does_not_cost_the_training_its_end(
+    workshop: Any, kit: Any, day: Any, night: Any
+) -> None:
+    spec = kit.training_spec(day, night, TINY)
+    plan = workshop.first_task(JobKind.TRAINING, spec, day.result_id)
+    planned = workshop.do(plan)
+    work = workshop.work_task(plan, planned, planned.parts[0], 1)
+    workshop.do(work)
+    for entries in (day, night):
+        for entry in entries.entries[-3:]:
+            workshop.store.write(keys.dataset(entries.result_id, entry.image), b"no picture")
+    publish = replace(plan, stage=Stage.PUBLISH, job_outcome=planned.facts, parts=(work.result_key,))
+    (card, _) = workshop.do(publish).generators
+    assert card["quality"]["translated"]["frames"] == 0
