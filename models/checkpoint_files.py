@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.errors import CheckpointRejected
 from models.layouts import State
+from models.npz_files import is_npz, read_npz
 
 NAMED_AT_MOST = 5
 WHOLE = "Is it whole, and saved by torch.save?"
@@ -28,7 +29,8 @@ _UNREADABLE = (
 def read_checkpoint(content: bytes) -> tuple[State, dict[str, str]]:
     """Named tensors, without the wrappers that trainers put around them, and a safetensors file's metadata.
 
-    The format is seen from the content: a safetensors file begins with a length of 8 bytes and a JSON object.
+    The format is seen from the content: a safetensors file begins with a length of 8 bytes and a JSON object,
+    a NumPy archive is a zip of arrays.
 
     Raises:
         CheckpointRejected: the file is damaged, or holds more than tensors.
@@ -36,6 +38,8 @@ def read_checkpoint(content: bytes) -> tuple[State, dict[str, str]]:
     if content[8:9] == b"{":
         state, metadata = read_safetensors(content)
         return _plain(state), metadata
+    if is_npz(content):
+        return _plain(read_npz(content)), {}
     return _plain(_read_pickle(content)), {}
 
 

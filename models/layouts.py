@@ -11,7 +11,9 @@ from models.errors import CheckpointRejected
 from models.generators.cut import CUT
 from models.generators.cyclegan import CycleGAN
 from models.generators.enlightengan import EnlightenGAN
+from models.generators.kind import KinD
 from models.generators.network import NetworkGenerator
+from models.generators.sci import SCI
 
 State = dict[str, Tensor]
 
@@ -22,13 +24,17 @@ RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 class Layout:
     """A network whose checkpoints can be imported.
 
-    `clean` puts right what other versions of the original code wrote differently, and raises
-    `CheckpointRejected` for relatives of the network that only look alike.
+    `kind`: what such a file is, in words. `clean` puts right what other versions of the original code wrote
+    differently, and raises `CheckpointRejected` for relatives of the network that only look alike. `hint`:
+    what may be wrong with a file whose tensors do not fit.
     """
 
     title: str
+    paper: str
+    kind: str
     network: type[NetworkGenerator]
     clean: Callable[[State], State]
+    hint: str = "Is it the generator's file (such as latest_net_G_A.pth) of the published architecture?"
 
 
 def clean_resnet(state: State) -> State:
@@ -57,10 +63,82 @@ def clean_enlightengan(state: State) -> State:
     return counts | state
 
 
+def clean_sci(state: State) -> State:
+    """The teacher of the training goes, and so does the copy of the block that the original's file has."""
+    for key, tensor in state.items():
+        twin = key.replace("enhance.blocks.0.", "enhance.conv.")
+        if twin != key and not torch.equal(state.get(twin, tensor), tensor):
+            raise CheckpointRejected(
+                f"In this SCI checkpoint {key!r} and {twin!r} differ: blocks do not share their weights.",
+                "Nightshift builds the published one, whose blocks do.",
+            )
+    return {key: tensor for key, tensor in state.items() if not _SCI_IN_TRAINING.fullmatch(key)}
+
+
+# what else there is in a checkpoint of SCI; anything beyond that is surplus, and named
+_SCI_IN_TRAINING = re.compile(
+    r"enhance\.blocks\.0\.[01]\.\w+|calibrate\.(in_conv\.[01]|convs\.[0134]|blocks\.[012]\.[0134]|out_conv\.0)\.\w+"
+)
+
+
+def clean_kind(state: State) -> State:
+    """Variables of the released TensorFlow code become parameters: `DecomNet/g_conv1_1/weights:0` becomes
+    `decomposition.g_conv1_1.weight`. Kernels have height and width first there, and in and out (of transposed
+    convolutions, out and in) in the opposite order. What a file of ours has stays as it is.
+    """
+    cleaned: State = {}
+    for key, tensor in state.items():
+        name, ours = key, tensor
+        if variable := _KIND_VARIABLE.fullmatch(key):
+            network, layer, part = variable.groups()
+            name = f"{_KIND_NETWORKS[network]}.{layer}.{'weight' if part == 'weights' else 'bias'}"
+            ours = tensor.permute(3, 2, 0, 1) if part == "weights" and tensor.ndim == 4 else tensor
+        if name in cleaned:
+            raise CheckpointRejected(f"The checkpoint has {name!r} twice, the second time as {key!r}.")
+        cleaned[name] = ours
+    return cleaned
+
+
+_KIND_NETWORKS = {
+    "DecomNet": "decomposition",
+    "Illumination_adjust_net": "adjustment",
+    "Restoration_net": "restoration",
+}
+_KIND_VARIABLE = re.compile(rf"({'|'.join(_KIND_NETWORKS)})[./](\w+)[./](weights|biases)(?::0)?")
+_OF_KIND = re.compile(
+    rf"({'|'.join(_KIND_NETWORKS)})[./]\w+[./].*|(decomposition\.[gl]|adjustment\.en|restoration\.de)_conv.*"
+)
+_OF_TENSORFLOW = re.compile(r"(.+[./])?(weights|biases|kernel|Variable(_\d+)?)(:0)?")
+
+
 LAYOUTS: Mapping[str, Layout] = {
-    "cut": Layout("a CUT generator", CUT, clean_resnet),
-    "cyclegan": Layout("a CycleGAN generator", CycleGAN, clean_resnet),
-    "enlightengan": Layout("an EnlightenGAN generator", EnlightenGAN, clean_enlightengan),
+    "cut": Layout(
+        "CUT and FastCUT, anti-aliased ResNet generator",
+        "arXiv:2007.15651",
+        "a CUT generator",
+        CUT,
+        clean_resnet,
+    ),
+    "cyclegan": Layout(
+        "CycleGAN, ResNet generator", "arXiv:1703.10593", "a CycleGAN generator", CycleGAN, clean_resnet
+    ),
+    "enlightengan": Layout(
+        "EnlightenGAN, attention U-Net",
+        "arXiv:1906.06972",
+        "an EnlightenGAN generator",
+        EnlightenGAN,
+        clean_enlightengan,
+    ),
+    "kind": Layout(
+        "KinD, reflectance and illumination apart",
+        "arXiv:1905.04161",
+        "a KinD network",
+        KinD,
+        clean_kind,
+        "KinD's three networks have a file each: give those of decomposition and of illumination adjustment"
+        " together, and restoration's if there is one.",
+    ),
+    "sci": Layout("SCI, self-calibrated illumination", "arXiv:2204.10137", "an SCI enhancer", SCI, clean_sci),
 }
 
 
@@ -87,6 +165,11 @@ _KINDS: tuple[tuple[str, Callable[[Mapping[str, Tensor]], bool]], ...] = (
     ("a CycleGAN generator", lambda state: _kernel(state, "model.1.weight") == (7, 7)),
     ("an EnlightenGAN generator", lambda state: {"conv1_1.weight", "deconv5.weight"} <= state.keys()),
     ("the patch network of CUT", lambda state: "mlp_0.0.weight" in state),
+    ("a KinD network", lambda state: any(_OF_KIND.fullmatch(key) for key in state)),
+    (
+        "a TensorFlow archive of another network",
+        lambda state: any(_OF_TENSORFLOW.fullmatch(key) for key in state),
+    ),
     ("an SCI enhancer", lambda state: any(key.startswith("enhance.") for key in state)),
     ("a Zero-DCE enhancer", lambda state: any(key.startswith("e_conv1.") for key in state)),
 )

@@ -8,6 +8,7 @@ from models.errors import CheckpointRejected, UnknownGenerator
 from models.generators.camera import CameraNight
 from models.generators.identity import Identity
 from models.generators.interface import Direction, Generator
+from models.layouts import LAYOUTS
 from models.weights import build_network, load_weights
 
 
@@ -27,14 +28,6 @@ class BundledWeights:
 
     direction: Direction
     architecture: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArchitectureCard:
-    """A network whose checkpoints can be imported; the direction is what it was trained for."""
-
-    title: str
-    paper: str
 
 
 GENERATORS: Mapping[str, GeneratorCard] = {
@@ -59,20 +52,13 @@ BUNDLED: Mapping[str, BundledWeights] = {
 }
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 
-# The keys are those of `models.layouts.LAYOUTS`; a test holds the two equal.
-ARCHITECTURES: Mapping[str, ArchitectureCard] = {
-    "cut": ArchitectureCard(title="CUT and FastCUT, anti-aliased ResNet generator", paper="arXiv:2007.15651"),
-    "cyclegan": ArchitectureCard(title="CycleGAN, ResNet generator", paper="arXiv:1703.10593"),
-    "enlightengan": ArchitectureCard(title="EnlightenGAN, attention U-Net", paper="arXiv:1906.06972"),
-}
-
 
 def load_generator(architecture: str, weights: bytes | Path | None = None) -> Generator:
     """A generator in eval mode whose parameters take no gradients, on the CPU.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, a name in `BUNDLED`, or the name or architecture of a card in
-            `GENERATORS`.
+        architecture: a key of `models.layouts.LAYOUTS`, a name in `BUNDLED`, or the name or architecture of a
+            card in `GENERATORS`.
         weights: what `models.weights.save_weights` made; None for those that need none or bring theirs.
 
     Raises:
@@ -100,8 +86,8 @@ def _built_in(architecture: str, weights: bytes | Path | None) -> Generator | No
 
 
 def _network(architecture: str, weights: bytes | Path | None) -> Generator:
-    if architecture not in ARCHITECTURES:
-        raise UnknownGenerator(architecture, [*GENERATORS, *BUNDLED, *ARCHITECTURES])
+    if architecture not in LAYOUTS:
+        raise UnknownGenerator(architecture, [*GENERATORS, *BUNDLED, *LAYOUTS])
     if weights is None:
         raise CheckpointRejected(f"{architecture!r} needs weights.", "Import a checkpoint for it first.")
     stored = load_weights(weights)

@@ -4,8 +4,9 @@ Checkpoints are read as tensors only, never as Python objects. What is stored is
 architecture and its config beside the tensors, and comes back bit for bit.
 """
 
+import inspect
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +30,15 @@ class ConvertedWeights:
 
 
 def convert_checkpoint(
-    source: Path | bytes, architecture: str, options: Mapping[str, ConfigValue] | None = None
+    source: Path | bytes | Sequence[Path | bytes],
+    architecture: str,
+    options: Mapping[str, ConfigValue] | None = None,
 ) -> ConvertedWeights:
-    """The weights in a checkpoint of the original code (`.pth`, `.pt`) or in a safetensors file.
+    """The weights in a checkpoint of the original code (`.pth`, `.pt`, `.npz`) or in a safetensors file.
 
     Args:
-        source: the file or its bytes; the format is seen from the content, not from the name.
+        source: the file or its bytes; the format is seen from the content, not from the name. Several are
+            parts of one checkpoint: their tensors belong together.
         architecture: a name in `models.layouts.LAYOUTS`.
         options: what the tensors do not show, such as `align_corners` of an EnlightenGAN.
 
@@ -43,12 +47,15 @@ def convert_checkpoint(
         UnknownGenerator: there is no such architecture.
     """
     layout = _layout(architecture)
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    state, metadata = read_checkpoint(content)
+    contents = [_content(part) for part in ([source] if isinstance(source, Path | bytes) else source)]
+    parts = [read_checkpoint(content) for content in contents]
+    state = _together([part for part, _ in parts])
     _reject_other_kinds(state, layout)
     state = layout.clean(state)
     # a file that `save_weights` wrote keeps what it says of itself
-    stored = load_weights(content).config if "network" in metadata else {}
+    is_stored = len(parts) == 1 and "network" in parts[0][1]
+    stored = load_weights(contents[0]).config if is_stored else {}
+    _reject_unknown_options(layout, options or {})
     config = {**layout.network.config_of(state), **stored, **(options or {})}
     _reject_misfits(state, layout, config)
     return ConvertedWeights(architecture, {key: _own(tensor) for key, tensor in state.items()}, config)
@@ -70,8 +77,7 @@ def load_weights(source: Path | bytes) -> ConvertedWeights:
     Raises:
         CheckpointRejected: the file is damaged, or was not written by `save_weights`.
     """
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    state, metadata = read_safetensors(content)
+    state, metadata = read_safetensors(_content(source))
     try:
         network = json.loads(metadata["network"])
         architecture, config = network["architecture"], network["config"]
@@ -96,6 +102,22 @@ def _layout(architecture: str) -> Layout:
     return LAYOUTS[architecture]
 
 
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def _together(parts: Sequence[State]) -> State:
+    together: State = {}
+    for part in parts:
+        twice = together.keys() & part.keys()
+        if twice:
+            raise CheckpointRejected(
+                f"Two parts of the checkpoint have the same tensors: {listed(twice)}.", "Give each file once."
+            )
+        together |= part
+    return together
+
+
 def _own(tensor: Tensor) -> Tensor:
     """A contiguous copy; halves and doubles become float32."""
     dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
@@ -104,11 +126,21 @@ def _own(tensor: Tensor) -> Tensor:
 
 def _reject_other_kinds(state: State, layout: Layout) -> None:
     kind = kind_of(state)
-    if kind is None or kind == layout.title:
+    if kind is None or kind == layout.kind:
         return
-    importable = next((name for name, other in LAYOUTS.items() if other.title == kind), None)
-    cure = f"Import it as {importable!r}." if importable else "Its layout is not supported yet."
-    raise CheckpointRejected(f"This is {kind}, not {layout.title}.", cure)
+    importable = next((name for name, other in LAYOUTS.items() if other.kind == kind), None)
+    unknown = f"Its layout is not supported yet. It holds {listed(state)}."
+    cure = f"Import it as {importable!r}." if importable else unknown
+    raise CheckpointRejected(f"This is {kind}, not {layout.kind}.", cure)
+
+
+def _reject_unknown_options(layout: Layout, options: Mapping[str, ConfigValue]) -> None:
+    known = list(inspect.signature(layout.network).parameters)
+    for name in options:
+        if name not in known:
+            raise CheckpointRejected(
+                f"There is no option {name!r} for {layout.kind}.", f"It has: {', '.join(known)}."
+            )
 
 
 def _reject_misfits(state: State, layout: Layout, config: Mapping[str, ConfigValue]) -> None:
@@ -117,7 +149,7 @@ def _reject_misfits(state: State, layout: Layout, config: Mapping[str, ConfigVal
         with torch.device("meta"):
             expected = layout.network(**config).state_dict()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointRejected(f"Cannot build {layout.title} with {dict(config)}: {error}.") from error
+        raise CheckpointRejected(f"Cannot build {layout.kind} with {dict(config)}: {error}.") from error
     faults: dict[str, Collection[str]] = {
         "missing": expected.keys() - state.keys(),
         "surplus": state.keys() - expected.keys(),
@@ -132,7 +164,4 @@ def _reject_misfits(state: State, layout: Layout, config: Mapping[str, ConfigVal
         faults["not finite"] = [key for key, tensor in state.items() if not tensor.isfinite().all()]
     found = [f"{fault}: {listed(names)}" for fault, names in faults.items() if names]
     if found:
-        raise CheckpointRejected(
-            f"The tensors do not fit {layout.title}: {'; '.join(found)}.",
-            "Is it the generator's file (such as latest_net_G_A.pth) of the published architecture?",
-        )
+        raise CheckpointRejected(f"The tensors do not fit {layout.kind}: {'; '.join(found)}.", layout.hint)

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.generators.network import ConfigValue, NetworkGenerator
 from models.layers.blocks import Doubling, Padding, ResidualBlock, normalised, resnet_sizes
+from models.layers.working_size import at_working_size, carried_up
 
 SKIP_RANGE = 0.95  # white itself would come from infinity
 
@@ -79,9 +79,8 @@ class CycleGAN(NetworkGenerator):
         if not self.skip:
             translated: Tensor = self.model(images)
             return translated
-        change = self.model[:-1](self._as_trained(images)).float()
-        if change.shape != images.shape:
-            change = functional.interpolate(change, images.shape[-2:], mode="bicubic", align_corners=False)
+        seen = at_working_size(images, self.working_px, self.stride)
+        change = carried_up(self.model[:-1](seen).float(), images)
         # in full precision: near white, a little of what goes into tanh is a lot of what comes out
         return torch.tanh(change + torch.atanh(images.float() * SKIP_RANGE))
 
@@ -100,15 +99,6 @@ class CycleGAN(NetworkGenerator):
         last = self.model[-2]
         for parameter in last.parameters():
             parameter.mul_(gain)
-
-    def _as_trained(self, images: Tensor) -> Tensor:
-        """At the working size, with sides that are multiples of the stride."""
-        sides = images.shape[-2:]
-        if not self.working_px or min(sides) <= self.working_px:
-            return images
-        scale = self.working_px / min(sides)
-        size = [self.stride * round(side * scale / self.stride) for side in sides]
-        return functional.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
 
     @classmethod
     def config_of(cls, state: Mapping[str, Tensor]) -> dict[str, ConfigValue]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.generators.network import ConfigValue, NetworkGenerator
-from models.layers.blocks import conv3x3
+from models.layers.blocks import Padding, conv3x3
+from models.layers.working_size import at_working_size, carried_up
 
+Attention = Literal["dark", "bright"]
 LEVELS = 5
 
 
@@ -24,13 +27,33 @@ class EnlightenGAN(NetworkGenerator):
         channels: width of the first level; each level below doubles it.
         align_corners: how the decoder's bilinear doubling places its samples. The released weights were
             trained under a torch where True was the only way.
+        attention: where the residual counts: "dark", as published, or "bright", for the way to night, where
+            the sky has to change most.
+        working_px: the shorter side at which the network looks at larger images, 0 for their own, as
+            published. The residual is carried up to the image, whose own detail and attention stay.
+        padding: what lies beyond the border of its 3x3 convolutions. The zeros of the original tell it at
+            every level where the border is: trained for long on small crops it draws the crop's outline into
+            the image. "reflect" shows the image's own features. The weights fit both, but belong to the one
+            they were trained with.
     """
 
     stride = 2 ** (LEVELS - 1)
+    # Reflecting by one pixel at the lowest level needs two pixels there.
+    smallest_px = 2 * stride
 
-    def __init__(self, channels: int = 32, align_corners: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int = 32,
+        align_corners: bool = True,
+        attention: Attention = "dark",
+        working_px: int = 0,
+        padding: Padding = "zeros",
+    ) -> None:
         super().__init__()
+        self.padding: Padding = padding
         self.align_corners = align_corners
+        self.attention = attention
+        self.working_px = working_px
         widths = [channels * 2**level for level in range(LEVELS)]
         # three colours and the attention map
         for level, (before, width) in enumerate(pairwise([4, *widths]), start=1):
@@ -38,13 +61,17 @@ class EnlightenGAN(NetworkGenerator):
             self._add_unit(f"{level}_2", width, width)
         for step, (width, before) in enumerate(pairwise(reversed(widths)), start=LEVELS):
             # `before` is the narrower one: a decoder step halves the channels
-            self.add_module(f"deconv{step}", conv3x3(width, before))
+            self.add_module(f"deconv{step}", conv3x3(width, before, padding))
             self._add_unit(f"{step + 1}_1", width, before)
             self._add_unit(f"{step + 1}_2", before, before, is_normalised=step + 1 < 2 * LEVELS - 1)
         self.conv10 = nn.Conv2d(channels, 3, kernel_size=1)
 
     def translate(self, images: Tensor) -> Tensor:
-        attention = attention_map(images)
+        residual = self._residual(at_working_size(images, self.working_px, self.stride))
+        return images + carried_up(residual, images) * self._attention_map(images)
+
+    def _residual(self, images: Tensor) -> Tensor:
+        attention = self._attention_map(images)
         maps = [attention]
         for _ in range(LEVELS - 1):
             maps.append(functional.max_pool2d(maps[-1], 2))
@@ -64,7 +91,17 @@ class EnlightenGAN(NetworkGenerator):
             features = torch.cat((self.get_submodule(f"deconv{step}")(features), skip), dim=1)
             features = self._unit(f"{step + 1}_2", self._unit(f"{step + 1}_1", features))
         residual: Tensor = self.conv10(features)
-        return images + residual * attention
+        return residual
+
+    @torch.no_grad()
+    def amplify(self, gain: float) -> None:
+        """Scales the residual; from then on the weights do. See `CycleGAN.amplify`."""
+        for parameter in self.conv10.parameters():
+            parameter.mul_(gain)
+
+    def _attention_map(self, images: Tensor) -> Tensor:
+        dark = attention_map(images)
+        return dark if self.attention == "dark" else 1 - dark
 
     @classmethod
     def config_of(cls, state: Mapping[str, Tensor]) -> dict[str, ConfigValue]:
@@ -72,8 +109,20 @@ class EnlightenGAN(NetworkGenerator):
         channels = len(state["conv1_1.weight"]) if "conv1_1.weight" in state else 32
         return {"channels": channels, "align_corners": True}
 
+    def options(self) -> dict[str, ConfigValue]:
+        return {
+            "align_corners": self.align_corners,
+            "attention": self.attention,
+            "working_px": self.working_px,
+            "padding": self.padding,
+        }
+
+    @property
+    def fits_original_code(self) -> bool:
+        return self.attention == "dark" and not self.working_px
+
     def _add_unit(self, name: str, before: int, width: int, *, is_normalised: bool = True) -> None:
-        self.add_module(f"conv{name}", conv3x3(before, width))
+        self.add_module(f"conv{name}", conv3x3(before, width, self.padding))
         if is_normalised:
             self.add_module(f"bn{name}", nn.BatchNorm2d(width))
 

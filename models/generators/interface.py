@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+LOWEST_RATIO, HIGHEST_RATIO = 0.05, 20.0
+
 
 class Direction(StrEnum):
     """Which way a generator translates."""
@@ -31,12 +33,14 @@ class Scene:
 
     `seed` decides every random choice made for this image, so that an image translates to the same bytes
     alone, in any batch and on any worker. `strength` in [0, 1]: 0 leaves the image as it is, 1 is the full
-    effect.
+    effect. `ratio`: how many times as bright the image shall become, between `LOWEST_RATIO` and
+    `HIGHEST_RATIO`, for generators that can be told; None for what the generator was made with.
     """
 
     seed: int
     strength: float = 1.0
     objects: tuple[SceneObject, ...] = ()
+    ratio: float | None = None
 
 
 class Generator(nn.Module, ABC):

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from models.generators.interface import Generator, Scene
 
-ConfigValue: TypeAlias = int | bool | str
+ConfigValue: TypeAlias = int | bool | str | float
 NetworkConfig: TypeAlias = Mapping[str, ConfigValue]
 
 
@@ -21,10 +21,12 @@ class NetworkGenerator(Generator):
     checkpoint and the config read from its tensors are all it takes to build it again.
 
     `smallest_px`: the network cannot compute on sides below this; smaller images are extended to it.
-    `cpu_memory_format`: the faster layout on a CPU, as measured.
+    `cpu_memory_format`: the faster layout on a CPU, as measured. `takes_ratio`: it can be told how bright to
+    make an image.
     """
 
     smallest_px: ClassVar[int] = 1
+    takes_ratio: ClassVar[bool] = False
     cpu_memory_format: ClassVar[torch.memory_format] = torch.channels_last
 
     @abstractmethod
@@ -35,6 +37,10 @@ class NetworkGenerator(Generator):
         Returns:
             RGB, same shape, meant to lie in [-1, 1]; what lies outside is clamped.
         """
+
+    def translate_scenes(self, images: Tensor, scenes: Sequence[Scene]) -> Tensor:  # noqa: ARG002
+        """`translate`, for networks that want to know more of a scene than its pixels."""
+        return self.translate(images)
 
     @classmethod
     @abstractmethod
@@ -61,7 +67,7 @@ class NetworkGenerator(Generator):
         height, width = images.shape[-2:]
         signed = self._extend(images * 2 - 1)
         # Autocast may have computed in half precision: the blend happens in the precision of the images.
-        translated = self.translate(signed)[..., :height, :width].to(images.dtype)
+        translated = self.translate_scenes(signed, scenes)[..., :height, :width].to(images.dtype)
         night = ((translated + 1) / 2).clamp(0, 1)
         strength = images.new_tensor([scene.strength for scene in scenes]).view(-1, 1, 1, 1)
         # lerp is exact at both ends: 0 gives the image itself, 1 the network's output itself.

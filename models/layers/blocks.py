@@ -17,9 +17,9 @@ def normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, 
     return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU(inplace=True)
 
 
-def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A convolution that keeps height and width; zeros lie beyond the border."""
-    return nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
+def conv3x3(in_channels: int, out_channels: int, padding: Padding = "zeros") -> nn.Conv2d:
+    """A convolution that keeps height and width."""
+    return nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, padding_mode=padding)
 
 
 class ResidualBlock(nn.Module):

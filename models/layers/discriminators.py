@@ -1,5 +1,7 @@
 """Networks that tell real images from translated ones."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from models.layers.blocks import Padding
@@ -79,8 +81,39 @@ class AntialiasedPatchGAN(nn.Module):
         return verdicts
 
 
-def _conv4x4(in_channels: int, out_channels: int, stride: int, padding: Padding) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, 4, stride=stride, padding=1, padding_mode=padding)
+class PlainPatchGAN(nn.Module):
+    """The discriminators of EnlightenGAN (arXiv:1906.06972): PatchGANs without normalisation, with two rows
+    beyond the border, so that even 32 pixels are enough.
+
+    Its checkpoints load as they are: the weights lie at model.0, 2, 4, …
+
+    Args:
+        channels: width of the first layer; it doubles up to eight times that.
+        halvings: convolutions of stride 2; 5 for whole images, 4 for patches of 32 pixels.
+        padding: what lies beyond the border, as in `PatchGAN`.
+    """
+
+    def __init__(self, channels: int = 64, halvings: int = 5, padding: Padding = "zeros") -> None:
+        super().__init__()
+        widths = [channels * min(2**level, 8) for level in range(halvings + 1)]
+        layers: list[nn.Module] = [_conv4x4(3, channels, 2, padding, rows=2), _leaky()]
+        for level, (before, after) in enumerate(pairwise(widths), start=1):
+            layers += [_conv4x4(before, after, 2 if level < halvings else 1, padding, rows=2), _leaky()]
+        self.model = nn.Sequential(*layers, _conv4x4(widths[-1], 1, 1, padding, rows=2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args:
+            images: RGB, float, shape (B, 3, H, W), values in [-1, 1].
+
+        Returns:
+            (B, 1, h, w) without a range: (13, 13) of 320x320 by 5 halvings, (5, 5) of 32x32 by 4.
+        """
+        verdicts: Tensor = self.model(images)
+        return verdicts
+
+
+def _conv4x4(in_channels: int, out_channels: int, stride: int, padding: Padding, rows: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 4, stride=stride, padding=rows, padding_mode=padding)
 
 
 def _leaky() -> nn.LeakyReLU:

@@ -63,9 +63,9 @@ def paint(spots: Iterable[Spot], size: tuple[int, int], canvas: tuple[int, int])
     return light
 
 
-def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
-    """Separable Gaussian blur of (1, C, h, w), borders repeated."""
-    radius = max(1, int(2.5 * sigma_px + 0.5))
+def gaussian_blur(image: Tensor, sigma_px: float, reach: float = 2.5) -> Tensor:
+    """Separable Gaussian blur of (1, C, h, w), borders repeated; the kernel ends at `reach` sigmas."""
+    radius = max(1, int(reach * sigma_px + 0.5))
     steps = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-0.5 * (steps / sigma_px) ** 2)
     kernel = kernel / kernel.sum()

@@ -49,7 +49,7 @@ class LossEntry:
     """A loss with its paper's settings, on RGB images (B, 3, H, W) in [0, 1].
 
     `compares` says what `forward` takes: a translation and its reference, or a translation alone. Those that
-    need features take them as the one argument of `build`. `smallest_px`: images may not be narrower or lower.
+    need features take them as the one argument of `build`. `smallest_px`: images may not be smaller.
     """
 
     paper: str

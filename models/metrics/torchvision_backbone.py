@@ -50,7 +50,17 @@ def classifiers() -> list[str]:
 
 
 def load_torchvision(name: str, path: Path) -> TorchvisionBackbone:
-    """A classifier of torchvision, in eval mode on the CPU.
+    """A classifier of torchvision, in eval mode on the CPU; arguments and errors are those of
+    `read_classifier`.
+    """
+    name = ALIASES.get(name, name)
+    network, sha256 = read_classifier(name, path)
+    dim = _cut_last_layer(name, network)
+    return TorchvisionBackbone(name, sha256, network, dim).eval().requires_grad_(False)
+
+
+def read_classifier(name: str, path: Path) -> tuple[nn.Module, str]:
+    """A classifier of torchvision with its weights, and the sha256 of their file.
 
     Args:
         name: as torchvision has it, or a key of `ALIASES`.
@@ -77,9 +87,7 @@ def load_torchvision(name: str, path: Path) -> TorchvisionBackbone:
     network = get_model(name, weights=None, **options)
     _reject_misfits(name, state, network.state_dict())
     network.load_state_dict(state)
-    dim = _cut_last_layer(name, network)
-    backbone = TorchvisionBackbone(name, hashlib.sha256(content).hexdigest(), network, dim)
-    return backbone.eval().requires_grad_(False)
+    return network, hashlib.sha256(content).hexdigest()
 
 
 def _reject_misfits(name: str, state: State, expected: State) -> None:

@@ -27,3 +27,6 @@ class AveragedNetworks(nn.ModuleDict):
         share = min(self._share, (1 + updates) / (10 + updates))
         for name, average in self.items():
             torch._foreach_lerp_(list(average.parameters()), list(networks[name].parameters()), 1 - share)
+            # running statistics are averages already
+            for mean, buffer in zip(average.buffers(), networks[name].buffers(), strict=True):
+                mean.copy_(buffer)

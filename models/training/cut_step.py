@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.generators.interface import Direction
 from models.losses.adversarial import LeastSquaresGANLoss
 from models.losses.patch_nce import PatchNCELoss
 from models.training.cut_networks import CUTNetworks
 from models.training.cut_recipe import CUTRecipe
-from models.training.data import PATCHES, Batch
+from models.training.data import Batch
+from models.training.dice import patch_dice
 from models.training.processes import ALONE, Team
 from models.training.step import Losses, PaperStep, mean_losses
 
@@ -44,20 +45,25 @@ class CUTStep(PaperStep[CUTRecipe]):
 
     networks: CUTNetworks
 
-    def __init__(self, recipe: CUTRecipe, device: torch.device | None = None, team: Team = ALONE) -> None:
+    def __init__(
+        self,
+        recipe: CUTRecipe,
+        device: torch.device | None = None,
+        team: Team = ALONE,
+        features: nn.Module | None = None,
+    ) -> None:
         networks = CUTNetworks(recipe.networks, recipe.seed)
         self.direction = Direction(recipe.direction)
         optimised = {"G": ("G", "F"), "D": ("D",)}
-        super().__init__(recipe, networks, optimised, {self.direction: "G"}, device, team)
+        super().__init__(recipe, networks, optimised, {self.direction: "G"}, device, team, features)
         self._adversarial = LeastSquaresGANLoss()
         self._contrast = PatchNCELoss(recipe.losses.temperature)
 
-    @torch.no_grad()
     def sample(self, batch: Batch) -> list[Tensor]:
         """The source, its translation, the target, what becomes of it."""
         source, target = batch.to(self.device, self.memory_format).towards(self.direction)
-        translate = self.generators()[self.direction].translate
-        with self._autocast():
+        with self._shown() as generators:
+            translate = generators[self.direction].translate
             return [source, translate(source), target, translate(target)]
 
     def _update(self, pieces: Sequence[Batch]) -> Losses:
@@ -116,7 +122,9 @@ class CUTStep(PaperStep[CUTRecipe]):
             features = generator.encode(made.images) if is_mirrored else made.features
             keys = self.networks.vectors(features, places)
         terms = zip(("nce", "nce_identity"), self._contrasts(queries, keys, sources), strict=False)
-        return {"G": self._adversarial(verdicts, is_real=True), **dict(terms)}
+        beside = made.images.flip(3) if is_mirrored else made.images
+        extra = self._extra_losses(self.direction, made.translated[:sources], beside[:sources])
+        return {"G": self._adversarial(verdicts, is_real=True), **dict(terms), **extra}
 
     def _contrasts(self, queries: Sequence[Tensor], keys: Sequence[Tensor], sources: int) -> Tensor:
         """The loss of the sources and, if there are any, of the targets: means over the features."""
@@ -129,12 +137,8 @@ class CUTStep(PaperStep[CUTRecipe]):
 
     def _weighted(self, losses: Losses) -> Tensor:
         contrasts = [loss for term, loss in losses.items() if term.startswith("nce")]
-        return losses["G"] + self.recipe.losses.nce * torch.stack(contrasts).mean()
-
-
-def patch_dice(seed: int, updates: int) -> np.random.Generator:
-    """What is drawn in the update after so many."""
-    return np.random.default_rng((seed, PATCHES, updates))
+        paper = losses["G"] + self.recipe.losses.nce * torch.stack(contrasts).mean()
+        return paper + self._weighted_extra(losses)
 
 
 def drawn_places(features: Sequence[Tensor], wanted: int, dice: np.random.Generator) -> list[Tensor]:

@@ -2,11 +2,12 @@
 
 from typing import cast
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from models.generators.cyclegan import CycleGAN
 from models.layers.discriminators import PatchGAN
 from models.training.cyclegan_recipe import CycleGANSizes
+from models.training.first_weights import draw_weights
 
 GENERATORS = ("G_A", "G_B")
 DISCRIMINATORS = ("D_A", "D_B")
@@ -26,7 +27,7 @@ class CycleGANNetworks(nn.ModuleDict):
         discriminator = sizes.discriminator_channels, sizes.discriminator_padding, sizes.discriminator_norm
         super().__init__({name: CycleGAN(*generator) for name in GENERATORS})
         self.update({name: PatchGAN(*discriminator) for name in DISCRIMINATORS})
-        initialise(self, seed)
+        draw_weights(self, seed)
 
     def translate(self, name: str, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1], and the same again."""
@@ -36,12 +37,3 @@ class CycleGANNetworks(nn.ModuleDict):
         """(B, 3, H, W) in [-1, 1] -> (B, 1, h, w), one verdict a patch."""
         verdicts: Tensor = self[name](images)
         return verdicts
-
-
-def initialise(networks: nn.Module, seed: int) -> None:
-    """Weights from N(0, 0.02), biases 0, as the original begins; the same from the same seed."""
-    dice = Generator().manual_seed(seed)
-    for module in networks.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
-            nn.init.normal_(module.weight, 0.0, 0.02, generator=dice)
-            nn.init.zeros_(module.bias)

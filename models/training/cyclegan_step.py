@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.generators.interface import Direction
 from models.losses.adversarial import LeastSquaresGANLoss
@@ -34,12 +34,16 @@ class CycleGANStep(PaperStep[CycleGANRecipe]):
     networks: CycleGANNetworks
 
     def __init__(
-        self, recipe: CycleGANRecipe, device: torch.device | None = None, team: Team = ALONE
+        self,
+        recipe: CycleGANRecipe,
+        device: torch.device | None = None,
+        team: Team = ALONE,
+        features: nn.Module | None = None,
     ) -> None:
         networks = CycleGANNetworks(recipe.networks, recipe.seed)
         optimised = {"G": GENERATORS, "D": DISCRIMINATORS}
         generators = dict(zip(Direction, GENERATORS, strict=True))
-        super().__init__(recipe, networks, optimised, generators, device, team)
+        super().__init__(recipe, networks, optimised, generators, device, team, features)
         # of fakes that D_A and D_B are shown
         self.pools = {
             name: ImagePool(recipe.updates.pool_size, recipe.seed + number)
@@ -47,12 +51,11 @@ class CycleGANStep(PaperStep[CycleGANRecipe]):
         }
         self._adversarial, self._cycle, self._identity = LeastSquaresGANLoss(), CycleLoss(), IdentityLoss()
 
-    @torch.no_grad()
     def sample(self, batch: Batch) -> list[Tensor]:
         """Day, night made of it, day again, night, day made of it."""
         batch = batch.to(self.device, self.memory_format)
-        to_night, to_day = (generator.translate for generator in self.generators().values())
-        with self._autocast():
+        with self._shown() as generators:
+            to_night, to_day = (generator.translate for generator in generators.values())
             fake_night = to_night(batch.day)
             return [batch.day, fake_night, to_day(fake_night), batch.night, to_day(batch.night)]
 
@@ -101,6 +104,8 @@ class CycleGANStep(PaperStep[CycleGANRecipe]):
         if has_identity:
             losses["identity_A"] = self._identity(same_night[0], night)
             losses["identity_B"] = self._identity(same_day[0], day)
+        losses |= self._extra_losses(Direction.DAY2NIGHT, fake_night, day)
+        losses |= self._extra_losses(Direction.NIGHT2DAY, fake_day, night)
         return losses, Batch(day=fake_day.detach().float(), night=fake_night.detach().float())
 
     def _weighted(self, losses: Losses) -> Tensor:
@@ -110,7 +115,7 @@ class CycleGANStep(PaperStep[CycleGANRecipe]):
         if weights.identity > 0:
             # relative to the cycle, as in the paper's code
             total = total + weights.identity * weights.cycle * (losses["identity_A"] + losses["identity_B"])
-        return total
+        return total + self._weighted_extra(losses)
 
     def _backward_discriminators(self, piece: Batch, fake: Batch, pieces: int) -> Losses:
         losses = {}

@@ -19,14 +19,13 @@ from torch import Tensor
 
 from models.generators.camera import CameraNight
 from models.generators.interface import Direction, Scene
+from models.training.dice import CAMERA, DAY, NIGHT
 from models.training.images import read_image
 from models.training.processes import ALONE, Team
 from models.training.recipe import Data, Recipe
 
 Item = TypeVar("Item")
 
-# Which of the seed's streams of random numbers; a new one goes to the end.
-DAY, NIGHT, CAMERA, PATCHES = 0, 1, 2, 3
 _ORDER, _CROP = 0, 1
 
 
@@ -78,28 +77,22 @@ class UnpairedBatches:
         size = self._recipe.data.batch_size
         first = (step * self._team.size + self._team.rank) * size
         positions = range(first, first + size)
-        if self._is_paired(step):
+        if self._recipe.is_paired(step):
             pairs = [self._pair(position) for position in positions]
             days, nights = zip(*pairs, strict=True)
             return Batch(torch.stack(days), torch.stack(nights), is_paired=True)
         day, night = (torch.stack([self._crop(side, p) for p in positions]) for side in (DAY, NIGHT))
         return Batch(day, night)
 
-    def _is_paired(self, step: int) -> bool:
-        if self._recipe.warm_start != "camera":
-            return False
-        every = self._recipe.warm_every
-        return step < self._recipe.warm_steps or (every > 0 and step % every == 0)
-
     def examples(self, count: int) -> Batch:
-        """The first images of both sides, cropped in the middle: the same at every step, to look at."""
+        """Images of both sides, cropped in the middle to one size: the same at every step, to look at."""
         count = min(count, *(len(paths) for paths in self._sides.values()))
-        day, night = (torch.stack(self._middles(_spread(self._sides[side], count))) for side in (DAY, NIGHT))
-        return Batch(day, night)
-
-    def _middles(self, paths: Sequence[Path]) -> list[Tensor]:
         data = self._recipe.data
-        return [_signed(_middle(resized(read_image(path), data, 1.0), data.crop_px)) for path in paths]
+        paths = [path for side in (DAY, NIGHT) for path in _spread(self._sides[side], count)]
+        images = [resized(read_image(path), data, 1.0) for path in paths]
+        size = data.crop_px or min(min(image.size) for image in images)
+        middles = torch.stack([_signed(_middle(image, size)) for image in images])
+        return Batch(middles[:count], middles[count:])
 
     def _crop(self, side: int, position: int) -> Tensor:
         dice = self._dice(side, _CROP, position)
@@ -144,12 +137,12 @@ def resized(image: Image.Image, data: Data, zoom: float) -> Image.Image:
 
 
 def drawn_crop(images: Sequence[Image.Image], data: Data, dice: np.random.Generator) -> list[Image.Image]:
-    """The same random square of images of one size, all mirrored or none."""
+    """The same random square of images of one size, or all of them, all mirrored or none."""
     width, height = images[0].size
-    left = int(dice.integers(width - data.crop_px + 1))
-    top = int(dice.integers(height - data.crop_px + 1))
+    kept = (data.crop_px or width, data.crop_px or height)
+    left, top = int(dice.integers(width - kept[0] + 1)), int(dice.integers(height - kept[1] + 1))
     is_mirrored = data.flip and dice.random() < 0.5
-    crops = [image.crop((left, top, left + data.crop_px, top + data.crop_px)) for image in images]
+    crops = [image.crop((left, top, left + kept[0], top + kept[1])) for image in images]
     return [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops] if is_mirrored else crops
 
 

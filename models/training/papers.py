@@ -1,7 +1,7 @@
 """Which papers can be trained, and their recipes: shipped ones by name, anyone's as TOML."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,17 @@ from models.training.cut_recipe import CUTRecipe
 from models.training.cut_step import CUTStep
 from models.training.cyclegan_recipe import CycleGANRecipe
 from models.training.cyclegan_step import CycleGANStep
+from models.training.enlightengan_recipe import EnlightenGANRecipe
+from models.training.enlightengan_step import EnlightenGANStep
 from models.training.errors import RecipeRejected
+from models.training.features import Features, load_features
+from models.training.kind_recipe import KinDRecipe
+from models.training.kind_step import KinDStep
 from models.training.recipe import Recipe
+from models.training.sci_recipe import SCIRecipe
+from models.training.sci_step import SCIStep
 from models.training.step import PaperStep
-from models.training.strict_toml import read_toml
+from models.training.strict_toml import changed, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -32,6 +39,9 @@ class Paper:
 PAPERS: Mapping[str, Paper] = {
     "cut": Paper("cut", CUTRecipe, CUTStep),
     "cyclegan": Paper("cyclegan", CycleGANRecipe, CycleGANStep),
+    "enlightengan": Paper("enlightengan", EnlightenGANRecipe, EnlightenGANStep),
+    "kind": Paper("kind", KinDRecipe, KinDStep),
+    "sci": Paper("sci", SCIRecipe, SCIStep),
 }
 
 
@@ -63,6 +73,35 @@ def parse_recipe(text: str, paper: str) -> Recipe:
             raise
         hint = f"As it is, it would be a recipe for {others[0]!r}."
         raise RecipeRejected(error.message, f"{error.cure} {hint}".strip()) from error
+
+
+def directed(recipe: Recipe, direction: str) -> Recipe:
+    """The recipe for the given direction.
+
+    Raises:
+        RecipeRejected: the paper learns both at once, or not this one.
+    """
+    wanted = next((each for each in fields(recipe) if each.name == "direction"), None)
+    if wanted is None:
+        raise RecipeRejected("This paper's training has no direction: it learns both.", "Leave it out.")
+    return changed(recipe, {"direction": direction})
+
+
+def check_backbone(recipe: Recipe, file: Path | None) -> Features | None:
+    """What the recipe's perceptual losses look through; None if it has none.
+
+    Raises:
+        RecipeRejected: the backbone's file is missing or superfluous, or the backbone has no such layer.
+        GeneratorError: the file is damaged, or another network's: naming the tensors that differ.
+    """
+    if recipe.uses_features():
+        return load_features(recipe.perceptual, file)
+    if file is not None:
+        raise RecipeRejected(
+            "A backbone's file was given, but no loss of the recipe looks through one.",
+            "Leave it out, or give a perceptual loss a weight, such as 'perceptual' in 'extra_losses'.",
+        )
+    return None
 
 
 def recipe_names(paper: str) -> list[str]:

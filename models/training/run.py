@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from models.errors import GeneratorError
-from models.training.papers import PAPERS, load_recipe
+from models.training.papers import PAPERS, directed, load_recipe
 from models.training.processes import Team, joined_team, leave
 from models.training.recipe import Recipe
 from models.training.session import TrainingOrder, run_training
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 is_original_layout=given.original_layout,
                 is_half=given.half,
                 device=device,
+                backbone_file=given.backbone_file,
             )
             is_finished = run_training(order, print_event, stop, team)
         except GeneratorError as error:
@@ -90,6 +91,8 @@ def _recipe(given: argparse.Namespace) -> Recipe:
     recipe = load_recipe(given.recipe, given.paper)
     if given.seed is not None:
         recipe = replace(recipe, seed=given.seed)
+    if given.direction is not None:
+        recipe = directed(recipe, given.direction)
     return recipe if given.steps is None else recipe.of_steps(given.steps)
 
 
@@ -109,6 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is written")
     parser.add_argument("--steps", type=_positive, help="updates in all, instead of the recipe's")
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--direction", help="day2night or night2day, instead of the recipe's")
+    parser.add_argument(
+        "--backbone-file", type=Path, help="weights of what the recipe's perceptual losses look through"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if any")
     parser.add_argument("--original-layout", action="store_true", help="also write latest_net_*.pth")
     parser.add_argument("--half", action="store_true", help="export the generators in half precision")

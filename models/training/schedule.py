@@ -22,3 +22,14 @@ class LinearDecay:
     def factor(self, step: int) -> float:
         """What the learning rate is multiplied with at the given step, the first of which is 0."""
         return 1.0 - max(0, step + 1 - self.constant_steps) / (self.decay_steps + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Halved:
+    """Constant, then half of it, as KinD restores reflectance (arXiv:1905.04161)."""
+
+    constant_steps: int
+
+    def factor(self, step: int) -> float:
+        """What the learning rate is multiplied with at the given step, the first of which is 0."""
+        return 1.0 if step < self.constant_steps else 0.5

@@ -23,7 +23,7 @@ from models.training.data import UnpairedBatches, prefetched
 from models.training.errors import LossNotFinite, RecipeRejected, TrainingNotResumed
 from models.training.images import ImageSet, find_images
 from models.training.loop import Hooks, train
-from models.training.papers import PAPERS
+from models.training.papers import PAPERS, check_backbone
 from models.training.processes import ALONE, Team
 from models.training.recipe import Recipe
 from models.training.samples import sample_grid
@@ -43,7 +43,8 @@ class TrainingOrder:
 
     `paper`: a name in `models.training.papers.PAPERS`. `resumes`: go on from the checkpoint in `out` if there
     is one. `is_original_layout`: also write all networks as the original does (such as `latest_net_G_A.pth`).
-    `is_half`: export in half precision.
+    `is_half`: export in half precision. `backbone_file`: weights of what the recipe's perceptual losses look
+    through.
     """
 
     paper: str
@@ -55,6 +56,7 @@ class TrainingOrder:
     is_original_layout: bool = False
     is_half: bool = False
     device: str | None = None
+    backbone_file: Path | None = None
 
 
 def run_training(
@@ -85,15 +87,17 @@ class _Session:
 
     def __init__(self, order: TrainingOrder, report: Report, team: Team) -> None:
         self.order, self.report, self.team = order, report, team
-        crop_px = order.recipe.data.crop_px
-        day, night = find_images(order.day, "day", crop_px), find_images(order.night, "night", crop_px)
+        smallest_px = order.recipe.data.smallest_px
+        day = find_images(order.day, "day", smallest_px)
+        night = find_images(order.night, "night", smallest_px)
         self.recipe = order.recipe.for_images(len(day), len(night), team.size)
         self.images = {"day": day.fingerprint, "night": night.fingerprint}
         self.batches = UnpairedBatches(day.paths, night.paths, self.recipe, team)
         self.device = choose_device(order.device)
         # crops are all of one size: trying out kernels once pays
         torch.backends.cudnn.benchmark = self.device.type == "cuda"
-        self.step = PAPERS[order.paper].step(self.recipe, self.device, team)
+        features = check_backbone(self.recipe, order.backbone_file)
+        self.step = PAPERS[order.paper].step(self.recipe, self.device, team, features)
         self._refuse_foreign_layout()
         self.steps_done = self._resume()
         if team.is_first:
@@ -129,8 +133,8 @@ class _Session:
         generators = self.step.generators().values()
         if self.order.is_original_layout and not all(each.fits_original_code for each in generators):
             raise RecipeRejected(
-                "The original's code cannot use these generators: they compute the change of an image.",
-                "Train without its layout, or with 'networks.generator_skip' false.",
+                "The original's code cannot use these generators: they compute what it does not.",
+                "Train without its layout, or with the networks of the recipe 'default'.",
             )
 
     def _resume(self) -> int:
@@ -226,7 +230,9 @@ class _Clock:
 def _weights_of(generator: NetworkGenerator, architecture: str, is_half: bool) -> ConvertedWeights:
     dtype = torch.float16 if is_half else torch.float32
     state = {
-        key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in generator.state_dict().items()
+        # counts of batches soon are more than a half can hold
+        key: tensor.detach().cpu().to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for key, tensor in generator.state_dict().items()
     }
     return ConvertedWeights(architecture, state, {**generator.config_of(state), **generator.options()})
 

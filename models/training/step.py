@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.device import Precision, choose_precision
 from models.generators.interface import Direction
 from models.generators.network import NetworkGenerator
+from models.losses.library import LOSSES, build_loss
 from models.training.averages import AveragedNetworks
 from models.training.checkpoint import reject_other_architecture
 from models.training.data import Batch
@@ -30,10 +31,12 @@ class PaperStep(ABC, Generic[RecipeType]):
     Args:
         recipe: sizes, weights and rates.
         networks: with first weights that follow from the recipe alone.
-        optimised: which networks each optimiser steps; the one called "G" has the generators.
+        optimised: which networks, or dotted parts of them, each optimiser steps; the one called "G" has the
+            generators.
         generators: the network for each direction that is trained.
         device: where to train.
         team: the processes that train together.
+        features: what perceptual losses look through.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class PaperStep(ABC, Generic[RecipeType]):
         generators: Mapping[Direction, str],
         device: torch.device | None = None,
         team: Team = ALONE,
+        features: nn.Module | None = None,
     ) -> None:
         updates = recipe.updates
         self.recipe = recipe
@@ -62,6 +66,12 @@ class PaperStep(ABC, Generic[RecipeType]):
         self.optimisers = {side: self._optimiser(names) for side, names in optimised.items()}
         self._updates = 0
         self._supervised = nn.L1Loss()
+        self.features = None if features is None else features.to(self.device)
+        self._extra = {
+            name: build_loss(name, self.features).to(self.device)
+            for name, weight in recipe.extra_losses.items()
+            if weight
+        }
 
     def update(self, batch: Batch, rate: float) -> Losses:
         """One update, of all networks or, on pairs, of the generators alone; the losses are those of the
@@ -70,8 +80,9 @@ class PaperStep(ABC, Generic[RecipeType]):
         updates = self.recipe.updates
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
-                # also the betas: a resumed training may have been given others
+                # not the rate alone: a resumed training may have been given others
                 group["lr"], group["betas"] = updates.learning_rate * rate, (updates.beta1, updates.beta2)
+                group["weight_decay"] = updates.weight_decay
         pieces = batch.to(self.device, self.memory_format).pieces(updates.accumulate)
         losses = self._update_on_pairs(pieces) if batch.is_paired else self._update(pieces)
         self._team.average(list(losses.values()))
@@ -120,9 +131,10 @@ class PaperStep(ABC, Generic[RecipeType]):
 
     def _optimiser(self, names: Sequence[str]) -> torch.optim.Adam:
         updates = self.recipe.updates
-        parameters = [parameter for name in names for parameter in self.networks[name].parameters()]
-        betas = (updates.beta1, updates.beta2)
-        return torch.optim.Adam(parameters, updates.learning_rate, betas, fused=True)
+        networks = [self.networks.get_submodule(name) for name in names]
+        parameters = [parameter for network in networks for parameter in network.parameters()]
+        betas, decay = (updates.beta1, updates.beta2), updates.weight_decay
+        return torch.optim.Adam(parameters, updates.learning_rate, betas, weight_decay=decay, fused=True)
 
     def _update_on_pairs(self, pieces: Sequence[Batch]) -> Losses:
         """Supervised: each generator is shown what it should make."""
@@ -134,10 +146,31 @@ class PaperStep(ABC, Generic[RecipeType]):
                 with self._autocast():
                     translated = cast(NetworkGenerator, self.networks[name]).translate(source)
                 losses[f"warm_{direction}"] = self._supervised(translated.float(), target)
-            self._backward(torch.stack(list(losses.values())).sum(), len(pieces))
+                losses |= self._extra_losses(direction, translated, target)
+            supervised = torch.stack([losses[f"warm_{direction}"] for direction in self._generators]).sum()
+            self._backward(supervised + self._weighted_extra(losses), len(pieces))
             every.append(losses)
         self._step("G")
         return mean_losses(every)
+
+    def _extra_losses(self, direction: Direction, translated: Tensor, reference: Tensor) -> Losses:
+        """What the recipe asks for beside the paper's losses, of images in [-1, 1]."""
+        shown = ((translated.float() + 1) / 2).clamp(0, 1)
+        beside = (reference + 1) / 2
+        return {
+            f"{name}_{direction}": loss(shown, beside) if LOSSES[name].compares else loss(shown)
+            for name, loss in self._extra.items()
+        }
+
+    def _weighted_extra(self, losses: Losses) -> Tensor:
+        weights = self.recipe.extra_losses
+        terms = [
+            weights[name] * losses[term]
+            for name in self._extra
+            for direction in self._generators
+            if (term := f"{name}_{direction}") in losses
+        ]
+        return torch.stack(terms).sum() if terms else torch.zeros((), device=self.device)
 
     def _passes(self, network: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> Sequence[Tensor]:
         """Equally large batches through one network."""
@@ -152,8 +185,23 @@ class PaperStep(ABC, Generic[RecipeType]):
         optimiser = self.optimisers[side]
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self._team.average([parameter.grad for parameter in parameters if parameter.grad is not None])
+        if self.recipe.updates.clip_norm:
+            nn.utils.clip_grad_norm_(parameters, self.recipe.updates.clip_norm)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def _shown(self) -> Iterator[dict[Direction, NetworkGenerator]]:
+        """What would be exported, as it would translate: batch norms go by all that was seen so far."""
+        generators = self.generators()
+        for generator in generators.values():
+            generator.eval()
+        try:
+            with torch.no_grad(), self._autocast():
+                yield generators
+        finally:
+            for generator in generators.values():
+                generator.train()
 
     @contextmanager
     def _held_still(self, *names: str) -> Iterator[None]:

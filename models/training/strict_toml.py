@@ -27,7 +27,12 @@ def read_toml(text: str, kind: type[Value]) -> Value:
 
 def from_table(table: Mapping[str, Any], kind: type[Value]) -> Value:
     """The same from a table that was read already."""
-    built: Value = _changed(kind(), table, "", tuple(_dotted_keys(kind)))
+    return changed(kind(), table)
+
+
+def changed(value: Value, table: Mapping[str, Any]) -> Value:
+    """The same value but for what the table says, which is checked as above."""
+    built: Value = _changed(value, table, "", tuple(_dotted_keys(type(value))))
     return built
 
 
@@ -64,10 +69,14 @@ def _changed(defaults: Any, table: Mapping[str, Any], before: str, valid: tuple[
         name = f"{before}{key}"
         if key not in known:
             raise _unknown(name, valid)
+        is_table = is_dataclass(wanted[key]) or get_origin(wanted[key]) is Mapping
+        if is_table and not isinstance(value, Mapping):
+            raise RecipeRejected(f"{name!r} in the recipe is a table.", f"Write it as [{name}].")
         if is_dataclass(wanted[key]):
-            if not isinstance(value, Mapping):
-                raise RecipeRejected(f"{name!r} in the recipe is a table.", f"Write it as [{name}].")
             values[key] = _changed(getattr(defaults, key), value, f"{name}.", valid)
+        elif is_table:
+            kind = get_args(wanted[key])[1]
+            values[key] = {each: _checked(f"{name}.{each}", entry, kind) for each, entry in value.items()}
         else:
             values[key] = _checked(name, value, wanted[key])
     return replace(defaults, **values)
@@ -91,8 +100,13 @@ def _checked(name: str, value: object, wanted: Any) -> Any:
         raise RecipeRejected(f"{name!r} in the recipe is {value!r}.", f"It can be one of: {choices}.")
     if wanted is float and type(value) is int:
         return float(value)
+    if get_origin(wanted) is tuple and isinstance(value, list):
+        kind = get_args(wanted)[0]
+        return tuple(_checked(f"{name}[{place}]", each, kind) for place, each in enumerate(value))
     # not isinstance: True is an int to Python
     if type(value) is not wanted:
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-        raise RecipeRejected(f"{name!r} in the recipe is {value!r}.", f"It must be {kinds[wanted]}.")
+        raise RecipeRejected(
+            f"{name!r} in the recipe is {value!r}.", f"It must be {kinds.get(wanted, 'a list of strings')}."
+        )
     return value

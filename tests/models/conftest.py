@@ -2,10 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 State = dict[str, Tensor]
@@ -106,6 +109,37 @@ def _unet(channels: int = 2) -> State:
             state[key] = state[key].abs() + 1
             state[key.replace("running_var", "num_batches_tracked")] = torch.tensor(7)
     return state
+
+
+def _kind(restoration_channels: int = 2) -> dict[str, NDArray[np.float32]]:
+    """KinD's TensorFlow checkpoints as NumPy archives: variables with height and width first."""
+    convolutions: dict[str, tuple[int, int, int]] = {
+        "DecomNet/g_conv1_1": (3, 3, 32), "DecomNet/g_conv2_1": (3, 32, 64),
+        "DecomNet/g_conv3_1": (3, 64, 128), "DecomNet/g_conv8_1": (3, 128, 64),
+        "DecomNet/g_conv9_1": (3, 64, 32), "DecomNet/g_conv10": (1, 32, 3),
+        "DecomNet/l_conv1_2": (3, 32, 32), "DecomNet/l_conv1_4": (1, 64, 1),
+        "Illumination_adjust_net/en_conv_1": (3, 2, 32), "Illumination_adjust_net/en_conv_2": (3, 32, 32),
+        "Illumination_adjust_net/en_conv_3": (3, 32, 32), "Illumination_adjust_net/en_conv_4": (3, 32, 1),
+    }  # fmt: skip
+    ups = {"DecomNet/g_up_1": (64, 128), "DecomNet/g_up_2": (32, 64)}
+    widths = [restoration_channels * 2**level for level in range(5)] if restoration_channels else []
+    for level, (before, after) in enumerate([*pairwise([4, *widths]), *pairwise(reversed(widths))], start=1):
+        if level > 5:
+            ups[f"Restoration_net/up_{level}"] = (after, before)
+        convolutions[f"Restoration_net/de_conv{level}_1"] = (3, before, after)
+        convolutions[f"Restoration_net/de_conv{level}_2"] = (3, after, after)
+    if widths:
+        convolutions["Restoration_net/de_conv10"] = (3, widths[0], 3)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, (size, before, after) in convolutions.items():
+        shapes[f"{name}/weights"], shapes[f"{name}/biases"] = (size, size, before, after), (after,)
+    shapes |= {f"{name}/weights": (2, 2, *channels) for name, channels in ups.items()}
+    return {key: tensor.numpy() for key, tensor in _filled(shapes).items()}
+
+
+@pytest.fixture(scope="session")
+def kind_variables() -> Callable[..., dict[str, NDArray[np.float32]]]:
+    return _kind
 
 
 @pytest.fixture(scope="session")

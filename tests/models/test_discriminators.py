@@ -3,10 +3,10 @@ import torch
 from torch.nn import functional as f
 
 from models.layers.blocks import Padding
-from models.layers.discriminators import AntialiasedPatchGAN, PatchGAN
+from models.layers.discriminators import AntialiasedPatchGAN, PatchGAN, PlainPatchGAN
 
 # `latest_net_D_A.pth` of the published training: key and shape of each weight.
-PUBLISHED = {
+PUBLISHED: dict[str, tuple[int, ...]] = {
     "model.0": (64, 3, 4, 4),
     "model.2": (128, 64, 4, 4),
     "model.5": (256, 128, 4, 4),
@@ -113,3 +113,46 @@ def test_without_norms_a_verdict_depends_on_how_bright_an_image_is() -> None:
     grey, white = torch.zeros(1, 3, 64, 64), torch.ones(1, 3, 64, 64)
     torch.testing.assert_close(with_norm(grey), with_norm(white), atol=1e-3, rtol=0)
     assert (without(grey) - without(white)).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("halvings", "places", "parameters", "side_px", "verdicts"),
+    [(5, (0, 2, 4, 6, 8, 10, 12), 11_154_369, 320, 13), (4, (0, 2, 4, 6, 8, 10), 6_959_553, 32, 5)],
+    ids=["whole images", "patches"],
+)
+def test_discriminators_of_enlightengan_have_the_original_keys_and_sizes(
+    halvings: int, places: tuple[int, ...], parameters: int, side_px: int, verdicts: int
+) -> None:
+    with torch.device("meta"):
+        network = PlainPatchGAN(64, halvings)
+        images = torch.rand(1, 3, side_px, side_px)
+    widths = [3, 64, 128, 256, 512, *[512] * (halvings - 3), 1]
+    shapes: dict[str, tuple[int, ...]] = {}
+    shapes |= {f"model.{place}.weight": (widths[n + 1], widths[n], 4, 4) for n, place in enumerate(places)}
+    shapes |= {f"model.{place}.bias": (widths[n + 1],) for n, place in enumerate(places)}
+    assert {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} == shapes
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert network(images).shape == (1, 1, verdicts, verdicts)
+
+
+@pytest.mark.parametrize("halvings", [4, 5])
+def test_enlightengan_s_network_computes_what_the_table_says(halvings: int) -> None:
+    network = PlainPatchGAN(channels=2, halvings=halvings)
+    state = network.state_dict()
+    x = images = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    strides = [*[2] * halvings, 1, 1]
+    for number, stride in enumerate(strides):
+        weight, bias = state[f"model.{2 * number}.weight"], state[f"model.{2 * number}.bias"]
+        x = f.conv2d(x, weight, bias, stride=stride, padding=2)
+        if number < len(strides) - 1:
+            x = f.leaky_relu(x, 0.2)
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), x)
+
+
+def test_enlightengan_s_weights_fit_either_padding() -> None:
+    plain, reflecting = PlainPatchGAN(2, 4), PlainPatchGAN(2, 4, "reflect")
+    reflecting.load_state_dict(plain.state_dict())
+    patches = torch.rand(2, 3, 32, 32)
+    assert reflecting(patches).shape == plain(patches).shape == (2, 1, 5, 5)
+    assert not torch.equal(reflecting(patches), plain(patches))

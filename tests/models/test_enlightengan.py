@@ -1,14 +1,17 @@
 from collections.abc import Callable
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as f
 
-from models.generators.enlightengan import EnlightenGAN, attention_map
+from models.generators.enlightengan import Attention, EnlightenGAN, attention_map
 from models.generators.interface import Scene
+from models.weights import ConvertedWeights, build_network, load_weights, save_weights
 
 MakeState = Callable[..., dict[str, Tensor]]
+ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 
 
 def by_the_table(state: dict[str, Tensor], images: Tensor, align_corners: bool) -> Tensor:
@@ -88,3 +91,99 @@ def test_gradients_reach_every_weight(unet_state: MakeState) -> None:
     network = EnlightenGAN.build_from_state(unet_state())
     network(torch.rand(2, 3, 32, 32) * 0.5, [Scene(0), Scene(1)]).sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def dark_images(height: int, width: int) -> Tensor:
+    """Nowhere white, so that attention may be divided by; in [-1, 0.5]."""
+    return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(2)) * 1.5 - 1
+
+
+@pytest.mark.parametrize(("attention", "level"), [("dark", 1.0), ("bright", -1.0)])
+def test_nothing_changes_where_there_is_no_attention(
+    unet_state: MakeState, attention: Attention, level: float
+) -> None:
+    network = EnlightenGAN.build_from_state(unet_state(), attention=attention).eval()
+    images = dark_images(32, 48)
+    images[..., 8:24, 16:40] = level
+    with torch.no_grad():
+        change = network.translate(images) - images
+    assert change[..., 8:24, 16:40].abs().max() < 1e-6
+    assert change[..., :8, :].abs().mean() > 1e-3
+
+
+def test_attention_to_what_is_bright_mirrors_that_to_what_is_dark() -> None:
+    images = torch.rand(1, 3, 16, 16) * 2 - 1
+    dark, bright = (EnlightenGAN(1, attention=each)._attention_map for each in ATTENTIONS)
+    torch.testing.assert_close(bright(images), dark(-images))
+    torch.testing.assert_close(bright(images) + dark(images), torch.ones(1, 1, 16, 16))
+
+
+@pytest.mark.parametrize("attention", ["dark", "bright"])
+@pytest.mark.parametrize("size", [(16, 32), (32, 48)])
+def test_images_of_the_working_size_or_smaller_are_seen_as_they_are(
+    unet_state: MakeState, attention: Attention, size: tuple[int, int]
+) -> None:
+    plain, working = (
+        EnlightenGAN.build_from_state(unet_state(), attention=attention, working_px=px).eval()
+        for px in (0, 32)
+    )
+    images = dark_images(*size)
+    with torch.no_grad():
+        assert torch.equal(working.translate(images), plain.translate(images))
+
+
+def test_of_larger_images_the_residual_is_that_of_the_image_at_the_working_size(
+    unet_state: MakeState,
+) -> None:
+    plain, working = (EnlightenGAN.build_from_state(unet_state(), working_px=px).eval() for px in (0, 32))
+    images = dark_images(64, 96)
+    small = f.interpolate(images, (32, 48), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        residual = (plain.translate(small) - small) / attention_map(small)
+        expected = images + f.interpolate(residual, (64, 96), mode="bicubic") * attention_map(images)
+        torch.testing.assert_close(working.translate(images), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "fits"),
+    [
+        ({}, True),
+        ({"align_corners": False}, True),
+        ({"attention": "bright"}, False),
+        ({"working_px": 64}, False),
+        ({"attention": "bright", "working_px": 64}, False),
+    ],
+)
+def test_the_original_s_code_knows_no_other_attention_and_no_working_size(
+    options: dict[str, Any], fits: bool
+) -> None:
+    assert EnlightenGAN(1, **options).fits_original_code is fits
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"align_corners": False, "attention": "bright", "working_px": 32, "padding": "reflect"},
+    ],
+)
+def test_options_survive_being_saved_and_loaded(unet_state: MakeState, options: dict[str, Any]) -> None:
+    network = EnlightenGAN.build_from_state(unet_state(), **options).eval()
+    state = network.state_dict()
+    config = {**network.config_of(state), **network.options()}
+    again = build_network(load_weights(save_weights(ConvertedWeights("enlightengan", state, config))))
+    assert again.options() == network.options()
+    images = dark_images(48, 64)
+    with torch.no_grad():
+        assert torch.equal(again.eval().translate(images), network.translate(images))
+
+
+def test_with_reflection_weights_stay_where_they_are_and_no_border_shows() -> None:
+    torch.manual_seed(0)
+    plain, reflecting = EnlightenGAN(2), EnlightenGAN(2, padding="reflect")
+    reflecting.load_state_dict(plain.state_dict())
+    images = torch.full((1, 3, 64, 64), -0.5)
+    with torch.no_grad():
+        spread = [network.eval().translate(images).std(dim=(2, 3)).max() for network in (plain, reflecting)]
+    assert spread[0] > 10 * spread[1]
+    assert spread[1] < 1e-5

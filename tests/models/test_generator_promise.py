@@ -1,6 +1,7 @@
 """What every generator promises, asked of every generator there is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,29 +10,67 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.generators.interface import Generator, Scene, SceneObject
+from models.generators.network import ConfigValue
+from models.generators.sci import SCI
 from models.inference import Translator
-from models.registry import ARCHITECTURES, GENERATORS, load_generator
+from models.layouts import LAYOUTS, clean_kind
+from models.registry import GENERATORS, load_generator
 from models.weights import ConvertedWeights, save_weights
 
 MakeState = Callable[..., dict[str, Tensor]]
+MakeVariables = Callable[..., dict[str, NDArray[np.float32]]]
 Image = NDArray[np.uint8]
 
 SIZES = [(1, 1), (17, 23), (200, 300)]
-NAMES = [*GENERATORS, *ARCHITECTURES]
+# options that change what a network computes
+VARIANTS: dict[str, tuple[str, dict[str, ConfigValue]]] = {
+    "enlightengan to night": (
+        "enlightengan",
+        {"attention": "bright", "working_px": 32, "padding": "reflect"},
+    ),
+    "cyclegan at 32 px": ("cyclegan", {"skip": True, "working_px": 32, "padding": "reflect"}),
+}
+NAMES = [*GENERATORS, *LAYOUTS, *VARIANTS]
 
 
 @pytest.fixture(scope="module")
-def make(resnet_state: MakeState, cut_state: MakeState, unet_state: MakeState) -> Callable[[str], Generator]:
+def make(
+    resnet_state: MakeState, cut_state: MakeState, unet_state: MakeState, kind_variables: MakeVariables
+) -> Callable[[str], Generator]:
     small = {
         "cut": ConvertedWeights("cut", cut_state(), {"channels": 4, "blocks": 2}),
         "cyclegan": ConvertedWeights("cyclegan", resnet_state(), {"channels": 4, "blocks": 2}),
         "enlightengan": ConvertedWeights("enlightengan", unet_state(), {"channels": 2}),
+        "kind": ConvertedWeights("kind", cleaned(kind_variables()), {"restoration_channels": 2}),
+        "sci": ConvertedWeights("sci", sci_state(), {"channels": 3}),
     }
 
     def build(name: str) -> Generator:
-        return load_generator(name, save_weights(small[name]) if name in small else None)
+        architecture, options = VARIANTS.get(name, (name, {}))
+        if architecture not in small:
+            return load_generator(name)
+        weights = small[architecture]
+        return load_generator(
+            architecture, save_weights(replace(weights, config={**weights.config, **options}))
+        )
 
     return build
+
+
+def cleaned(variables: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    state = clean_kind({name: torch.from_numpy(array) for name, array in variables.items()})
+    return {name: tensor.contiguous() for name, tensor in state.items()}
+
+
+def sci_state() -> dict[str, Tensor]:
+    """Not the first weights of a training, which say nearly the same of all images."""
+    dice = torch.Generator().manual_seed(0)
+    return {
+        key: torch.rand(tensor.shape, generator=dice) - 0.5 * (not key.endswith("running_var"))
+        if tensor.is_floating_point()
+        else tensor
+        for key, tensor in SCI(3).state_dict().items()
+    }
 
 
 def photo(height: int, width: int, seed: int = 0) -> Image:

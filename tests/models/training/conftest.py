@@ -13,6 +13,10 @@ from PIL import Image
 from models.training.cut_recipe import CUTRecipe
 from models.training.cyclegan_recipe import CycleGANRecipe
 from models.training.data import Batch
+from models.training.enlightengan_recipe import EnlightenGANRecipe
+from models.training.kind_recipe import KinDRecipe
+from models.training.recipe import Recipe
+from models.training.sci_recipe import SCIRecipe
 from models.training.session import TrainingOrder, run_training
 from models.training.strict_toml import read_toml
 
@@ -37,6 +41,68 @@ log_every = 2
 sample_every = 4
 save_every = 4
 """
+TINY_ENLIGHTENGAN = """
+[networks]
+generator_channels = 2
+discriminator_channels = 4
+[losses]
+patches = 2
+[perceptual]
+backbone = "streetnet"
+layers = ["layers.0", "layers.1"]
+without = []
+[data]
+crop_px = 32
+resize = "shorter_side"
+resize_px = 40
+batch_size = 2
+[updates]
+mixed_precision = false
+ema = 0.9
+[length]
+steps = 8
+log_every = 2
+sample_every = 4
+save_every = 4
+"""
+TINY_KIND = """
+[networks]
+restoration_channels = 2
+[stages]
+decomposition = 0.5
+adjustment = 0.25
+restoration = 0.25
+patches = 3
+patch_px = 16
+[data]
+crop_px = 32
+resize = "shorter_side"
+resize_px = 36
+batch_size = 2
+[losses]
+similarity = 1.0
+smoothness = 0.01
+[updates]
+mixed_precision = false
+ema = 0.9
+[length]
+steps = 8
+log_every = 2
+sample_every = 4
+save_every = 4
+"""
+TINY_SCI = """
+[networks]
+calibration_channels = 4
+[updates]
+learning_rate = 1e-3
+ema = 0.9
+[length]
+steps = 8
+log_every = 2
+sample_every = 4
+save_every = 4
+"""
 TINY = COMMON.format(networks="", updates="pool_size = 3")
 TINY_CUT = COMMON.format(networks="patch_channels = 8", updates="") + "[losses]\npatches = 16\n"
 
@@ -54,6 +120,39 @@ def tiny() -> CycleGANRecipe:
 @pytest.fixture(scope="session")
 def tiny_cut() -> CUTRecipe:
     return read_toml(TINY_CUT, CUTRecipe)
+
+
+@pytest.fixture(scope="session")
+def tiny_enlightengan() -> EnlightenGANRecipe:
+    return read_toml(TINY_ENLIGHTENGAN, EnlightenGANRecipe)
+
+
+@pytest.fixture(scope="session")
+def tiny_kind() -> KinDRecipe:
+    return read_toml(TINY_KIND, KinDRecipe)
+
+
+@pytest.fixture(scope="session")
+def tiny_sci() -> SCIRecipe:
+    return read_toml(TINY_SCI, SCIRecipe)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipes(
+    tiny: CycleGANRecipe,
+    tiny_cut: CUTRecipe,
+    tiny_enlightengan: EnlightenGANRecipe,
+    tiny_kind: KinDRecipe,
+    tiny_sci: SCIRecipe,
+) -> dict[str, Recipe]:
+    """One for every paper."""
+    return {
+        "cyclegan": tiny,
+        "cut": tiny_cut,
+        "enlightengan": tiny_enlightengan,
+        "kind": tiny_kind,
+        "sci": tiny_sci,
+    }
 
 
 @pytest.fixture(scope="session")
