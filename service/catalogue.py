@@ -12,8 +12,11 @@ from typing import Any
 from service.errors import InvalidRequest, UnknownGenerator
 
 DIRECTIONS = ("day2night", "night2day")
-ARCHITECTURES = ("cut", "cyclegan", "enlightengan")
-TRAINABLE = ("cut", "cyclegan")
+# Of each, checkpoints can be imported and generators be trained.
+ARCHITECTURES = ("cut", "cyclegan", "enlightengan", "kind", "sci")
+# Their generators can be told how many times as bright the image shall become: the ratio.
+ADJUSTABLE = ("kind",)
+LOWEST_RATIO, HIGHEST_RATIO = 0.05, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +103,42 @@ def check_import(name: str, architecture: str, direction: str) -> None:
         raise InvalidRequest(
             f"There is no architecture {architecture!r}.", f"There are: {', '.join(ARCHITECTURES)}."
         )
-    if direction not in DIRECTIONS:
-        raise InvalidRequest(f"There is no direction {direction!r}.", f"There are: {', '.join(DIRECTIONS)}.")
+    refuse_unknown_direction(direction)
     refuse_bundled(name)
 
 
-def check_training(architecture: str, names: Iterable[str]) -> None:
-    """Raises:
-    InvalidRequest: naming what does not fit.
+def check_training(architecture: str, names: Iterable[str], direction: str = "") -> None:
+    """Without a direction the recipe's is trained.
+
+    Raises:
+        InvalidRequest: naming what does not fit.
     """
-    if architecture not in TRAINABLE:
-        raise InvalidRequest(f"{architecture!r} cannot be trained.", f"What can: {', '.join(TRAINABLE)}.")
+    if architecture not in ARCHITECTURES:
+        raise InvalidRequest(f"{architecture!r} cannot be trained.", f"What can: {', '.join(ARCHITECTURES)}.")
+    if direction:
+        refuse_unknown_direction(direction)
     for name in names:
         refuse_bundled(name)
+
+
+def check_ratio(card: GeneratorCard, imported: Iterable[GeneratorCard]) -> None:
+    """Raises:
+    InvalidRequest: the generator takes no ratio; those that do are named.
+    """
+    if card.architecture in ADJUSTABLE:
+        return
+    able = sorted({each.name for each in [*BUNDLED, *imported] if each.architecture in ADJUSTABLE})
+    raise InvalidRequest(
+        f"The generator {card.name!r} takes no ratio.",
+        f"Generators that do: {', '.join(able)}."
+        if able
+        else f"None in the catalogue does; import or train one of: {', '.join(ADJUSTABLE)}.",
+    )
+
+
+def refuse_unknown_direction(direction: str) -> None:
+    if direction not in DIRECTIONS:
+        raise InvalidRequest(f"There is no direction {direction!r}.", f"There are: {', '.join(DIRECTIONS)}.")
 
 
 def refuse_bundled(name: str) -> None:

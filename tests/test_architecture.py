@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from models.generators.interface import HIGHEST_RATIO, LOWEST_RATIO
 from models.layouts import LAYOUTS
-from models.registry import ARCHITECTURES, BUNDLED, GENERATORS, bundled_weights, load_generator
+from models.registry import BUNDLED, GENERATORS, bundled_weights, load_generator
 from models.training.papers import PAPERS
 from models.weights import load_weights
 from service import catalogue
@@ -44,8 +45,11 @@ def test_the_torch_free_catalogue_and_the_registry_are_equal() -> None:
     listed = {card.name: (card.direction, card.architecture) for card in catalogue.BUNDLED}
     known = {**GENERATORS, **BUNDLED}
     assert listed == {name: (str(card.direction), card.architecture) for name, card in known.items()}
-    assert set(catalogue.ARCHITECTURES) == set(ARCHITECTURES) == set(LAYOUTS)
-    assert set(catalogue.TRAINABLE) == set(PAPERS)
+    assert set(catalogue.ARCHITECTURES) == set(LAYOUTS)
+    assert set(catalogue.ARCHITECTURES) == {paper.architecture for paper in PAPERS.values()}
+    adjustable = {name for name, layout in LAYOUTS.items() if layout.network.takes_ratio}
+    assert set(catalogue.ADJUSTABLE) == adjustable
+    assert (catalogue.LOWEST_RATIO, catalogue.HIGHEST_RATIO) == (LOWEST_RATIO, HIGHEST_RATIO)
 
 
 @pytest.mark.parametrize("name", BUNDLED)

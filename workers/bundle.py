@@ -1,8 +1,8 @@
 """The trained generators that come with Nightshift: train them, measure them, put them in their place.
 
-    python -m workers.bundle DATA --work DIR [--steps N]
+    python -m workers.bundle DATA --work DIR [--only TRAINING …] [--steps N]
 
-DATA is laid out as its splits are named below: frames of streets by day and by night, with YOLO labels. The
+DATA is laid out as its splits are named below: frames of streets by day and by night, with YOLO labels. Each
 training goes on where it was stopped. What is measured, and shown in the contact sheets in `--work`, are
 frames that no training has seen. Run it again, longer, and the generators get a new version.
 """
@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from typing import Any
 import torch
 
 from models.generators.cyclegan import CycleGAN
+from models.generators.enlightengan import EnlightenGAN
 from models.generators.interface import Direction, Scene, SceneObject
 from models.inference import Translator
+from models.layouts import LAYOUTS
 from models.metrics.measurements import Measurements
 from models.metrics.meter import FrameMeter
 from models.metrics.quality import Figure, Quality, quality
 from models.metrics.reference import bundled_reference
-from models.registry import ARCHITECTURES, BUNDLED, BUNDLED_FOLDER, load_generator
+from models.registry import BUNDLED_FOLDER, load_generator
 from models.training.images import find_images
 from models.training.papers import load_recipe
 from models.training.run import StopSignal, print_event
@@ -38,7 +40,6 @@ from workers.contact_sheet import contact_sheet
 from workers.exam import summary
 from workers.images import Pixels, decode, encode_jpeg
 
-PAPER, RECIPE = "cyclegan", "compact"
 DAY = ("street/images/day_train", "dashcam/day")
 NIGHT = ("street/images/night_train", "street/unpaired_night", "dashcam/night")
 # Lamps are lit there, but the sky is grey: not what night is meant to look like.
@@ -49,20 +50,64 @@ UNSEEN = {
 }
 BASELINE = "camera-night"
 SHEET_PAIRS = 8
-GAINS = {
-    Direction.DAY2NIGHT: (1.0, 1.25, 1.5, 1.75, 2.0, 2.25),
-    # More comes closer by the figures, and burns out what is lit: seen, not measured.
-    Direction.NIGHT2DAY: (1.0, 1.25),
-}
-GAIN_CHOSEN = {
-    Direction.DAY2NIGHT: "by KID on training frames",
-    Direction.NIGHT2DAY: "by KID on training frames, capped by eye, after a look at some of the frames below",
-}
 CALIBRATED_ON = 48
 LICENCE = (
     "The weights: Apache-2.0. The frames they learnt from stay with their owners, some without a stated"
     " licence, some non-commercial: ask before you build a product on these weights."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What is chosen after a training, by KID on training frames: the smallest of `values` that is within a
+    standard error of the best. `chosen`: how, in words for the card.
+    """
+
+    name: str
+    values: Sequence[float]
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training, and what is tuned of each generator that it ends with."""
+
+    paper: str
+    title: str
+    recipe: str = "compact"
+    tunings: Mapping[Direction, Tuning] = field(default_factory=dict)
+
+
+BY_KID = "by KID on training frames"
+TRAININGS: Mapping[str, Training] = {
+    "cyclegan": Training(
+        "cyclegan",
+        "Compact CycleGAN for streets",
+        tunings={
+            Direction.DAY2NIGHT: Tuning("gain", (1.0, 1.25, 1.5, 1.75, 2.0, 2.25), BY_KID),
+            # More comes closer by the figures, and burns out what is lit: seen, not measured.
+            Direction.NIGHT2DAY: Tuning(
+                "gain", (1.0, 1.25), f"{BY_KID}, capped by eye, after a look at some of the frames below"
+            ),
+        },
+    ),
+    "enlightengan-night2day": Training("enlightengan", "Compact EnlightenGAN for streets"),
+    "enlightengan-day2night": Training(
+        "enlightengan",
+        "Compact EnlightenGAN for streets, its pools swapped",
+        "compact-night",
+        {Direction.DAY2NIGHT: Tuning("gain", (1.0, 1.25, 1.5, 1.75, 2.0, 2.25), BY_KID)},
+    ),
+    "kind": Training(
+        "kind",
+        "KinD for streets, restoring with fewer channels",
+        tunings={
+            Direction.DAY2NIGHT: Tuning("ratio", (0.5, 0.4, 0.3, 0.25, 0.2, 0.15), BY_KID),
+            Direction.NIGHT2DAY: Tuning("ratio", (1.5, 2.0, 3.0, 4.0, 5.0), BY_KID),
+        },
+    ),
+    "sci": Training("sci", "SCI for streets"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +119,54 @@ class LabelledFrame:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
-    training = _train(given.data, given.work, given.steps)
-    if training is None:
-        return 1
     meter = FrameMeter()
-    for name, bundled in BUNDLED.items():
-        is_to_night = bundled.direction is Direction.DAY2NIGHT
-        reference = bundled_reference() if is_to_night else _real_day(meter, given.data)
-        shown = list(_frames(given.data / DAY[0] if is_to_night else given.work / "night"))
-        some = [shown[number * len(shown) // CALIBRATED_ON] for number in range(CALIBRATED_ON)]
-        exported = load_weights(given.work / "training" / f"{bundled.direction}.safetensors")
-        gain, content = _calibrated(exported, GAINS[bundled.direction], some, meter, reference)
-        (BUNDLED_FOLDER / f"{name}.safetensors").write_bytes(content)
-        measured = _measure(name, bundled.direction, meter, reference, given)
-        facts = {
-            "measured_on": datetime.now(UTC).date().isoformat(),
-            "gain": gain,
-            "gain_chosen": GAIN_CHOSEN[bundled.direction],
-            "unseen": measured,
-        }
-        card = _card(name, bundled.direction, content, {**training, "note": given.note}, facts)
-        path = TRAINED / f"{name}.json"
-        path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
+    for name in given.only or TRAININGS:
+        facts = _train(TRAININGS[name], given.data, given.work / name, given.steps)
+        if facts is None:
+            return 1
+        for exported in sorted((given.work / name).glob("*.safetensors")):
+            _bundle(TRAININGS[name], exported, {**facts, "note": given.note}, meter, given)
     return 0
 
 
-def _train(data: Path, work: Path, steps: int | None) -> dict[str, Any] | None:
+def _bundle(
+    training: Training,
+    exported: Path,
+    facts: Mapping[str, Any],
+    meter: FrameMeter,
+    given: argparse.Namespace,
+) -> None:
+    """Tuned, measured, and put in its place with its card."""
+    direction = Direction(exported.stem)
+    name = f"{training.paper}-{direction}"
+    weights = load_weights(exported)
+    is_to_night = direction is Direction.DAY2NIGHT
+    reference = bundled_reference() if is_to_night else _real_day(meter, given.data)
+    tuning = training.tunings.get(direction)
+    tuned = {}
+    if tuning is not None:
+        shown = list(_frames(given.data / DAY[0] if is_to_night else _without_dusk(given.data, given.work)))
+        some = [shown[number * len(shown) // CALIBRATED_ON] for number in range(CALIBRATED_ON)]
+        value = _closest(weights, tuning, some, meter, reference)
+        weights = _tuned(weights, tuning.name, value)
+        tuned = {tuning.name: value, f"{tuning.name}_chosen": tuning.chosen}
+    halved = {key: _half(tensor) for key, tensor in weights.state.items()}
+    content = save_weights(replace(weights, state=halved))
+    (BUNDLED_FOLDER / f"{name}.safetensors").write_bytes(content)
+    measured = {
+        "measured_on": datetime.now(UTC).date().isoformat(),
+        **tuned,
+        "unseen": _measure(name, content, direction, meter, reference, given),
+    }
+    card = _card(name, direction, content, {**facts, "title": training.title}, measured)
+    path = TRAINED / f"{name}.json"
+    path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _train(training: Training, data: Path, out: Path, steps: int | None) -> dict[str, Any] | None:
     """How many frames and steps; None if it was stopped before the end."""
-    night = [_without_dusk(data, work), *(data / folder for folder in NIGHT[1:])]
-    recipe = load_recipe(RECIPE, PAPER)
+    night = [_without_dusk(data, out.parent), *(data / folder for folder in NIGHT[1:])]
+    recipe = load_recipe(training.recipe, training.paper)
     facts: dict[str, Any] = {}
 
     def report(event: Mapping[str, Any]) -> None:
@@ -110,13 +174,12 @@ def _train(data: Path, work: Path, steps: int | None) -> dict[str, Any] | None:
         facts.update({name: event[name] for name in ("day", "night", "steps", "device") if name in event})
 
     order = TrainingOrder(
-        paper=PAPER,
+        paper=training.paper,
         day=[data / folder for folder in DAY],
         night=night,
         recipe=recipe if steps is None else recipe.of_steps(steps),
-        out=work / "training",
+        out=out,
         resumes=True,
-        is_half=True,
     )
     return facts if run_training(order, report, StopSignal()) else None
 
@@ -134,34 +197,36 @@ def _without_dusk(data: Path, work: Path) -> Path:
     return folder
 
 
-def _calibrated(
+def _closest(
     weights: ConvertedWeights,
-    gains: Sequence[float],
+    tuning: Tuning,
     frames: Sequence[LabelledFrame],
     meter: FrameMeter,
     reference: Measurements,
-) -> tuple[float, bytes]:
-    """The change amplified until training frames come as close to the other side as it can bring them: by the
-    smallest gain whose KID is within a standard error of the best.
-    """
+) -> float:
+    """The value by which training frames come as close to the other side as any can bring them."""
     found: dict[float, Figure] = {}
-    for gain in gains:
-        translator = Translator(_amplified(weights, gain).eval().requires_grad_(False))
-        found[gain] = quality_of(meter, frames, _translated(translator, frames), reference).kid
-        print_event({"event": "gain", "gain": gain, "kid": found[gain].value})
+    for value in tuning.values:
+        translator = Translator(build_network(_tuned(weights, tuning.name, value)))
+        found[value] = quality_of(meter, frames, _translated(translator, frames), reference).kid
+        print_event({"event": "tuning", tuning.name: value, "kid": found[value].value})
     best = min(found.values(), key=_kid)
     enough = _kid(best) + (best.standard_error or 0.0)
-    gain = next(gain for gain, kid in found.items() if _kid(kid) <= enough)
-    network = _amplified(weights, gain)
-    state = {key: tensor.to(torch.float16) for key, tensor in network.state_dict().items()}
-    return gain, save_weights(replace(weights, state=state))
+    return next(value for value, kid in found.items() if _kid(kid) <= enough)
 
 
-def _amplified(weights: ConvertedWeights, gain: float) -> CycleGAN:
+def _tuned(weights: ConvertedWeights, name: str, value: float) -> ConvertedWeights:
+    """With a constructor's argument changed; a gain amplifies the change that a network makes to an image."""
+    if name != "gain":
+        return replace(weights, config={**weights.config, name: value})
     network = build_network(weights)
-    assert isinstance(network, CycleGAN)  # noqa: S101 - the bundled architecture
-    network.amplify(gain)
-    return network
+    assert isinstance(network, CycleGAN | EnlightenGAN)  # noqa: S101 - of the table above
+    network.amplify(value)
+    return replace(weights, state=network.state_dict())
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(torch.float16).contiguous() if tensor.is_floating_point() else tensor
 
 
 def _kid(figure: Figure) -> float:
@@ -169,11 +234,17 @@ def _kid(figure: Figure) -> float:
 
 
 def _measure(
-    name: str, direction: Direction, meter: FrameMeter, reference: Measurements, given: argparse.Namespace
+    name: str,
+    content: bytes,
+    direction: Direction,
+    meter: FrameMeter,
+    reference: Measurements,
+    given: argparse.Namespace,
 ) -> dict[str, Any]:
     """Figures of each unseen set: of the frames as they are, translated, and by the baseline."""
-    generators = {"translated": name} | ({"camera": BASELINE} if direction is Direction.DAY2NIGHT else {})
-    translators = {kind: Translator(load_generator(generator)) for kind, generator in generators.items()}
+    translators = {"translated": Translator(build_network(load_weights(content)))}
+    if direction is Direction.DAY2NIGHT:
+        translators["camera"] = Translator(load_generator(BASELINE))
     found: dict[str, Any] = {}
     for folder in UNSEEN[direction]:
         frames = list(_frames(given.data / folder))
@@ -248,14 +319,14 @@ def _card(
 ) -> GeneratorCard:
     digest = hashlib.sha256(content).hexdigest()
     weights = load_weights(content)
-    architecture = ARCHITECTURES[weights.architecture]
+    layout = LAYOUTS[weights.architecture]
     return GeneratorCard(
         name=name,
         version=_version(name, digest),
-        title=f"Compact CycleGAN for streets, {training['steps']} steps on {training['device']}",
+        title=f"{training['title']}, {training['steps']} steps on {training['device']}",
         direction=direction,
         architecture=weights.architecture,
-        paper=architecture.paper,
+        paper=layout.paper,
         training_data=(
             f"{training['day']} day and {training['night']} night frames: hand-held and ride video of one"
             " city's streets, dashcam crops, surveillance and campus roads by night. Small and of few places:"
@@ -284,6 +355,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("data", type=Path, help="the folder of frames")
     parser.add_argument("--work", type=Path, required=True, help="for checkpoints and contact sheets")
+    parser.add_argument("--only", nargs="+", choices=list(TRAININGS), help="some of the trainings")
     parser.add_argument("--steps", type=int, help="updates in all, instead of the recipe's")
     parser.add_argument("--note", default="", help="what else the cards shall say of the training")
     return parser

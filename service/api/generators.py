@@ -13,11 +13,17 @@ from service.catalogue import BUNDLED, GeneratorCard
 from service.jobs.submit import GeneratorImportWish, submit_generator_import
 
 GENERATOR_NAME = r"^[a-z0-9][a-z0-9._-]{0,79}$"
+MOST_PARTS = 8
 router = APIRouter(prefix="/generators", tags=["generators"], route_class=IdempotentRoute)
 
 
 class NewGenerator(BaseModel):
-    """A checkpoint of an original repository, uploaded before. Only tensors are read from it."""
+    """A checkpoint of an original repository, uploaded before. Only tensors are read from it.
+
+    `part_upload_ids`: the further files of a checkpoint that comes in several, such as the two networks of
+    KinD's TensorFlow code. `options`: what the tensors do not show, such as the `align_corners` of an
+    EnlightenGAN, or the `ratio` by which a KinD brightens unless told otherwise.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +31,8 @@ class NewGenerator(BaseModel):
     name: Annotated[str, Field(pattern=GENERATOR_NAME)]
     architecture: str
     direction: str
-    options: dict[str, bool | int | str] = {}
+    part_upload_ids: Annotated[list[str], Field(max_length=MOST_PARTS)] = []
+    options: dict[str, bool | int | Annotated[float, Field(allow_inf_nan=False)] | str] = {}
     card: dict[str, Annotated[str, Field(max_length=1000)]] = {}
 
 

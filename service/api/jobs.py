@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, encode_cursor
 from service.api.idempotency import IdempotentRoute
 from service.api.views import JobView, Page
+from service.catalogue import HIGHEST_RATIO, LOWEST_RATIO
 from service.datasets.selection import Selection
 from service.errors import NotFound, ObjectNotFound
 from service.jobs.job import Job, JobKind
@@ -36,7 +37,8 @@ FoundJob = Annotated[Job, Depends(found_job)]
 class NewTranslation(BaseModel):
     """`generator`: a name of the catalogue, or name:version. `preview`: translate only so many frames and
     answer with a contact sheet, no dataset. `error_budget`: the share of images that may fail.
-    `quality_frames`: how many of the results are measured for the report, at most."""
+    `quality_frames`: how many of the results are measured for the report, at most. `ratio`: how many times as
+    bright the images shall become, for generators that can be told; without it, what they were made with."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,6 +49,7 @@ class NewTranslation(BaseModel):
     preview: Annotated[int, Field(ge=0, le=64)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
+    ratio: Annotated[float, Field(ge=LOWEST_RATIO, le=HIGHEST_RATIO, allow_inf_nan=False)] | None = None
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 95
     batch_size: Annotated[int, Field(ge=0, le=256)] = 0
     error_budget: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05

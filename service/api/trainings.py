@@ -1,6 +1,6 @@
 """Trainings of generators: asked for, watched by losses and samples. A training is a job like others."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,7 +27,9 @@ class NewTraining(BaseModel):
 
     Without a split in a selection only frames of the training split are used. `recipe` names one that comes
     with Nightshift (`default` is the paper's, `compact` is for CPUs and some hundred images); `recipe_toml`
-    is a whole one instead. `steps` and `seed` take precedence over the recipe's.
+    is a whole one instead. `steps`, `seed` and `direction` take precedence over the recipe's; a direction can
+    be chosen of papers that train one at a time. `backbone_upload_id`: the weights of the network that a
+    recipe's perceptual losses look through, uploaded before.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,6 +44,8 @@ class NewTraining(BaseModel):
     recipe_toml: Annotated[str, Field(max_length=MAX_RECIPE_CHARACTERS)] = ""
     steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    direction: Literal["", "day2night", "night2day"] = ""
+    backbone_upload_id: str | None = None
 
 
 @router.post("", status_code=202)
@@ -92,9 +96,7 @@ def get_losses(
 
 @router.get("/{job_id}/samples/{step}", response_class=Response)
 def get_sample(job_id: str, step: int, here: Here) -> Response:
-    """A picture after so many steps, a row for each example: day, night made of it, day again; night, day
-    made of it.
-    """
+    """A picture after so many steps, a row for each example; which columns it has depends on the paper."""
     job = _training(here.desk.jobs, job_id)
     plan_key = here.desk.jobs.shards(job.id)[0].plan_key
     try:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from service.catalogue import ARCHITECTURES
 from service.client import local
 from service.client.client import ApiError, Client, JobFailed, ServerUnreachable
 from service.client.folder import UploadSource
@@ -22,6 +23,7 @@ from service.client.options import (
     MapCategory,
     Quality,
     QualityFrames,
+    Ratio,
     Seed,
     Select,
     Server,
@@ -31,7 +33,7 @@ from service.client.options import (
     parse_pairs,
 )
 from service.client.output import err, out, print_dataset, print_json, print_quality, print_report
-from service.client.progress import job_bar, training_bar, transfer
+from service.client.progress import job_bar, send, training_bar, transfer
 from service.datasets.selection import Selection
 from service.errors import NightshiftError
 
@@ -112,6 +114,7 @@ def translate(
     watch: Annotated[bool, typer.Option(help="wait and show progress")] = False,
     seed: Seed = 0,
     strength: Strength = 1.0,
+    ratio: Ratio = None,
     quality: Quality = 95,
     batch_size: BatchSize = 0,
     error_budget: ErrorBudget = 0.05,
@@ -123,7 +126,7 @@ def translate(
     with Client(server) as client:
         job = client.translate(
             dataset, generator, name=name, select=Selection.parse(select or []).to_json(), preview=preview,
-            seed=seed, strength=strength, jpeg_quality=quality, batch_size=batch_size,
+            seed=seed, strength=strength, ratio=ratio, jpeg_quality=quality, batch_size=batch_size,
             error_budget=error_budget, quality_frames=quality_frames,
         )  # fmt: skip
         if watch or preview:
@@ -140,7 +143,7 @@ def translate(
 
 @app.command()
 def train(
-    architecture: Annotated[str, typer.Argument(help="what to train: cyclegan, cut")],
+    architecture: Annotated[str, typer.Argument(help=f"what to train: {', '.join(ARCHITECTURES)}")],
     day: Annotated[str, typer.Option(help="the dataset with day frames")],
     night: Annotated[str, typer.Option(help="the dataset with night frames; it may be the same")],
     name: Annotated[str, typer.Option(help="what to call the generator; my-ARCHITECTURE if not given")] = "",
@@ -155,6 +158,12 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(min=0, help="updates in all; 0: as the recipe says")] = 0,
     seed: Annotated[int | None, typer.Option(min=0, help="instead of the recipe's")] = None,
+    direction: Annotated[
+        str, typer.Option(help="day2night or night2day, for papers that train one; else as the recipe says")
+    ] = "",
+    backbone_file: Annotated[
+        Path | None, typer.Option(help="weights that perceptual losses look through, such as vgg16.pth")
+    ] = None,
     watch: Annotated[bool, typer.Option(help="wait; show losses and the time left")] = False,
     samples: Annotated[
         Path | None, typer.Option(help="with --watch: a folder for pictures of what it can do so far")
@@ -170,8 +179,10 @@ def train(
     is_file = recipe.endswith(".toml")
     chosen = {"recipe_toml": Path(recipe).read_text(encoding="utf-8")} if is_file else {"recipe": recipe}
     with Client(server) as client:
+        backbone = None if backbone_file is None else send(err, client, backbone_file)
         job = client.train(
             architecture, day, night, name=name or None, steps=steps, seed=seed, **chosen,
+            direction=direction, backbone_upload_id=backbone,
             day_select=Selection.parse(day_select or []).to_json(),
             night_select=Selection.parse(night_select or []).to_json(),
         )  # fmt: skip
@@ -205,7 +216,7 @@ def quality(
     with Client(server) as client:
         options = {"backbone": kind}
         if file:
-            options["backbone_upload_id"] = client.upload(Path(file))
+            options["backbone_upload_id"] = send(err, client, Path(file))
         job = client.measure(
             dataset,
             reference_id=reference or None,
@@ -262,6 +273,7 @@ def run(
     form: Annotated[str, typer.Option("--format", help="yolo, coco or bdd100k")] = "yolo",
     seed: Seed = 0,
     strength: Strength = 1.0,
+    ratio: Ratio = None,
     quality: Quality = 95,
     as_json: AsJson = False,
 ) -> None:
@@ -273,7 +285,7 @@ def run(
         "exclude_suspects": exclude_suspects,
         "licence": licence,
     }
-    translation = {"seed": seed, "strength": strength, "jpeg_quality": quality}
+    translation = {"seed": seed, "strength": strength, "ratio": ratio, "jpeg_quality": quality}
     made = local.run(path, generator, out_dir, form, ingest, translation)
     print_json(made) if as_json else local.print_made(made)
 

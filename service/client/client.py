@@ -121,7 +121,7 @@ class Client:
         return self.dataset(made.dataset.id)
 
     def translate(self, dataset_id: str, generator: str, **options: Any) -> JobView:
-        """`options`: name, select, preview, seed, strength, jpeg_quality, batch_size, error_budget,
+        """`options`: name, select, preview, seed, strength, ratio, jpeg_quality, batch_size, error_budget,
         quality_frames.
         """
         body = {"dataset_id": dataset_id, "generator": generator, **options}
@@ -208,7 +208,9 @@ class Client:
     def import_generator(
         self, upload_id: str, name: str, architecture: str, direction: str, **more: Any
     ) -> JobView:
-        """`more`: options (such as align_corners), card (title, paper, training_data, licence)."""
+        """`more`: part_upload_ids (further files of the checkpoint), options (such as align_corners, ratio),
+        card (title, paper, training_data, licence).
+        """
         body = {
             "upload_id": upload_id,
             "name": name,
@@ -219,7 +221,9 @@ class Client:
         return JobView.model_validate(self._call("POST", "/v1/generators", json=body))
 
     def train(self, architecture: str, day_dataset_id: str, night_dataset_id: str, **options: Any) -> JobView:
-        """`options`: name, day_select, night_select, recipe or recipe_toml, steps, seed."""
+        """`options`: name, day_select, night_select, recipe or recipe_toml, steps, seed, direction,
+        backbone_upload_id.
+        """
         body = {
             "architecture": architecture,
             "day_dataset_id": day_dataset_id,

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from service.catalogue import ARCHITECTURES
 from service.client import local
 from service.client.client import Client
-from service.client.folder import UploadSource
-from service.client.options import LOCAL_SERVER, AsJson, Server
+from service.client.options import LOCAL_SERVER, AsJson, Ratio, Server
 from service.client.output import err, out, print_card, print_dataset, print_json, print_table
-from service.client.progress import job_bar, transfer
+from service.client.progress import job_bar, send
 
 generators = typer.Typer(help="The catalogue of generators.", no_args_is_help=True)
 datasets = typer.Typer(help="The datasets on the server.", no_args_is_help=True)
@@ -42,8 +42,11 @@ def show_generator(
 
 @generators.command("import")
 def import_generator(
-    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint of the original code, or safetensors")],
-    architecture: Annotated[str, typer.Option(help="cut, cyclegan or enlightengan")],
+    checkpoint: Annotated[
+        list[Path],
+        typer.Argument(help="a checkpoint of the original code, in all its files, or safetensors"),
+    ],
+    architecture: Annotated[str, typer.Option(help=f"one of {', '.join(ARCHITECTURES)}")],
     direction: Annotated[str, typer.Option(help="day2night or night2day")],
     name: Annotated[str, typer.Option(help="what to call it")],
     licence: Annotated[str, typer.Option(help="the weights' licence")] = "",
@@ -51,17 +54,22 @@ def import_generator(
     align_corners: Annotated[
         bool | None, typer.Option(help="how an EnlightenGAN checkpoint was trained to upsample")
     ] = None,
+    ratio: Ratio = None,
     server: Server = LOCAL_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Add a checkpoint to the catalogue. Only tensors are read from it; it is stored as safetensors."""
-    options = {} if align_corners is None else {"align_corners": align_corners}
-    source = UploadSource(checkpoint)
+    """Add a checkpoint to the catalogue. Only tensors are read from it; it is stored as safetensors.
+
+    --ratio is what a KinD will use whenever a translation names none.
+    """
+    known = {"align_corners": align_corners, "ratio": ratio}
+    options = {option: value for option, value in known.items() if value is not None}
     with Client(server) as client:
-        with transfer(err, f"Uploading {source.filename}", source.size_bytes) as advance:
-            upload_id = client.upload(checkpoint, advance, source)
+        upload_id, *parts = [send(err, client, file) for file in checkpoint]
         card = {"licence": licence, "training_data": training_data}
-        job = client.import_generator(upload_id, name, architecture, direction, options=options, card=card)
+        job = client.import_generator(
+            upload_id, name, architecture, direction, part_upload_ids=parts, options=options, card=card
+        )
         job = client.wait(job)
     print_json(job) if as_json else out.print(job.outcome["generator"])
 

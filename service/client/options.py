@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from service.catalogue import ADJUSTABLE, HIGHEST_RATIO, LOWEST_RATIO
 from service.errors import InvalidRequest
 
 Server = Annotated[str, typer.Option(envvar="NIGHTSHIFT_SERVER", help="address of the server")]
@@ -28,6 +29,14 @@ Licence = Annotated[str, typer.Option(help="under which licence the data is; eve
 GeneratorName = Annotated[str, typer.Option(help="a name of the catalogue, or name:version")]
 Seed = Annotated[int, typer.Option(min=0, help="decides every random choice")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0: no change, 1: the full effect")]
+Ratio = Annotated[
+    float | None,
+    typer.Option(
+        min=LOWEST_RATIO,
+        max=HIGHEST_RATIO,
+        help=f"how many times as bright the images shall become; can be told to: {', '.join(ADJUSTABLE)}",
+    ),
+]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of the results")]
 BatchSize = Annotated[int, typer.Option(min=0, help="images at once; 0: the machine chooses")]
 QualityFrames = Annotated[

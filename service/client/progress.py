@@ -18,6 +18,7 @@ from rich.progress import (
 
 from service.api.views import JobView, TrainingView
 from service.client.client import Client
+from service.client.folder import UploadSource
 
 STAGES = {"queued": "waiting for a worker", "running": "working", "publishing": "publishing"}
 
@@ -29,6 +30,13 @@ def transfer(console: Console, title: str, size_bytes: int | None) -> Iterator[C
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=size_bytes)
         yield lambda count: progress.advance(task, count)
+
+
+def send(console: Console, client: Client, path: Path) -> str:
+    """Upload one file under a bar. Returns the upload's id."""
+    source = UploadSource(path)
+    with transfer(console, f"Uploading {source.filename}", source.size_bytes) as advance:
+        return client.upload(path, advance, source)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from service.catalogue import check_import, check_training
+from service.catalogue import check_import, check_ratio, check_training
 from service.datasets.dataset import Split, TimeOfDay
 from service.datasets.plan import Options
 from service.datasets.selection import Selection
@@ -40,7 +40,8 @@ class IngestWish:
 @dataclass(frozen=True, slots=True)
 class TranslationWish:
     """`preview`: only so many frames, as a contact sheet, no dataset. `batch_size` 0: the machine chooses.
-    `quality_frames`: on how many frames the report's figures are measured, at most; 0 for none.
+    `quality_frames`: on how many frames the report's figures are measured, at most; 0 for none. `ratio`: how
+    many times as bright the images shall become, for generators that can be told; None leaves it to them.
     """
 
     dataset_id: str
@@ -50,6 +51,7 @@ class TranslationWish:
     preview: int = 0
     seed: int = 0
     strength: float = 1.0
+    ratio: float | None = None
     jpeg_quality: int = 95
     batch_size: int = 0
     error_budget: float = 0.05
@@ -59,20 +61,23 @@ class TranslationWish:
 @dataclass(frozen=True, slots=True)
 class GeneratorImportWish:
     """`options`: what the tensors do not show, such as `align_corners` of an EnlightenGAN. `card`: what the
-    operator says of the checkpoint (title, paper, training_data, licence)."""
+    operator says of the checkpoint (title, paper, training_data, licence). `part_upload_ids`: the further
+    files of a checkpoint that comes in several."""
 
     upload_id: str
     name: str
     architecture: str
     direction: str
-    options: dict[str, bool | int | str]
+    options: dict[str, bool | int | float | str]
     card: dict[str, str]
+    part_upload_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingWish:
     """`recipe`: the name of one that comes with Nightshift, or `recipe_toml`: a whole one. Without a split in
-    a selection only frames of the training split are used. `steps` 0 and `seed` None leave it to the recipe.
+    a selection only frames of the training split are used. `steps` 0, `seed` None and an empty `direction`
+    leave it to the recipe. `backbone_upload_id`: the weights that its perceptual losses look through.
     """
 
     architecture: str
@@ -85,6 +90,8 @@ class TrainingWish:
     recipe_toml: str = ""
     steps: int = 0
     seed: int | None = None
+    direction: str = ""
+    backbone_upload_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,15 @@ def submit_ingest(desk: Desk, wish: IngestWish) -> Job:
 def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
     dataset = desk.library.ready_dataset(wish.dataset_id)
     card = desk.library.generator(wish.generator)
+    if wish.ratio is not None:
+        check_ratio(card, desk.library.made_generators())
     spec = {
         "generator": card.to_json(),
         "selection": wish.selection.to_json(),
         "preview": wish.preview,
         "seed": wish.seed,
         "strength": wish.strength,
+        "ratio": wish.ratio,
         "jpeg_quality": wish.jpeg_quality,
         "batch_size": wish.batch_size,
         "error_budget": 1.0 if wish.preview else wish.error_budget,
@@ -146,9 +156,10 @@ def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
 
 def submit_generator_import(desk: Desk, wish: GeneratorImportWish) -> Job:
     check_import(wish.name, wish.architecture, wish.direction)
-    upload = desk.library.upload(wish.upload_id)
+    uploads = [desk.library.upload(each) for each in (wish.upload_id, *wish.part_upload_ids)]
     version = desk.library.reserve_generators([wish.name])
-    spec = {**asdict(wish), "filename": upload.filename, "version": version}
+    filename = ", ".join(upload.filename for upload in uploads)
+    spec = {**asdict(wish), "filename": filename, "version": version}
     return _submit(desk, JobKind.GENERATOR_IMPORT, spec, first_stage=Stage.PUBLISH)
 
 
@@ -156,7 +167,9 @@ def submit_training(desk: Desk, wish: TrainingWish) -> Job:
     name = wish.name or f"my-{wish.architecture}"
     # The second is for papers that learn both directions at once; of others it stays unused.
     names = [name, f"{name}-night2day"]
-    check_training(wish.architecture, names)
+    check_training(wish.architecture, names, wish.direction)
+    if wish.backbone_upload_id is not None:
+        desk.library.upload(wish.backbone_upload_id)
     day, night = (desk.library.ready_dataset(each) for each in (wish.day_dataset_id, wish.night_dataset_id))
     is_same = day.id == night.id
     spec = {
@@ -169,6 +182,8 @@ def submit_training(desk: Desk, wish: TrainingWish) -> Job:
         "recipe_toml": wish.recipe_toml,
         "steps": wish.steps,
         "seed": wish.seed,
+        "direction": wish.direction,
+        "backbone_upload_id": wish.backbone_upload_id,
     }
     return _submit(desk, JobKind.TRAINING, spec, dataset_id=day.id)
 

@@ -147,6 +147,7 @@ class Workshop:
             "preview": 0,
             "seed": 0,
             "strength": 1.0,
+            "ratio": None,
             "jpeg_quality": 95,
             "batch_size": 1,
             "quality_frames": 0,
@@ -245,6 +246,8 @@ def training_spec(day: Done, night: Done, recipe_toml: str, **wish: Any) -> dict
         "recipe_toml": recipe_toml,
         "steps": 0,
         "seed": None,
+        "direction": "",
+        "backbone_upload_id": None,
         **wish,
     }
 

@@ -164,7 +164,9 @@ def _card(task: ShardTask, store: ObjectStore, counts: Counts, report: Report) -
             "licence": licence,
             "options": options,
         }
-    recipe = ("seed", "strength", "jpeg_quality", "selection")
+    recipe = {name: task.spec[name] for name in ("seed", "strength", "jpeg_quality", "selection")}
+    if task.spec.get("ratio") is not None:
+        recipe["ratio"] = task.spec["ratio"]
     parent = _read_card(store, str(task.dataset_id))
     return {
         **common,
@@ -172,7 +174,7 @@ def _card(task: ShardTask, store: ObjectStore, counts: Counts, report: Report) -
         "source": {"dataset": task.dataset_id, "card": parent},
         "licence": parent.get("licence", "not stated"),
         "generator": task.spec["generator"],
-        "recipe": {name: task.spec[name] for name in recipe},
+        "recipe": recipe,
         "machine": task.job_outcome.get("machine", {}),
     }
 

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from models.registry import ARCHITECTURES
+from models.layouts import LAYOUTS
 from models.weights import convert_checkpoint, save_weights
 from service.catalogue import GeneratorCard
 from service.storage import keys
@@ -15,18 +15,20 @@ def import_generator(task: ShardTask, bench: Bench) -> Outcome:
     CheckpointRejected: naming what the file is, or which tensors do not fit.
     """
     spec = task.spec
-    checkpoint = bench.store.read(keys.upload(spec["upload_id"]))
+    uploads = (spec["upload_id"], *spec.get("part_upload_ids", ()))
+    parts = [bench.store.read(keys.upload(upload_id)) for upload_id in uploads]
+    checkpoint = parts if len(parts) > 1 else parts[0]
     converted = convert_checkpoint(checkpoint, spec["architecture"], spec["options"])
     weights = save_weights(converted)
-    architecture = ARCHITECTURES[spec["architecture"]]
+    layout = LAYOUTS[spec["architecture"]]
     said = spec["card"]
     card = GeneratorCard(
         name=spec["name"],
         version=spec["version"],
-        title=said.get("title") or f"{architecture.title}, imported from {spec['filename']}",
+        title=said.get("title") or f"{layout.title}, imported from {spec['filename']}",
         direction=spec["direction"],
         architecture=spec["architecture"],
-        paper=said.get("paper") or architecture.paper,
+        paper=said.get("paper") or layout.paper,
         training_data=said.get("training_data") or "not stated",
         licence=said.get("licence") or "not stated",
         weights_sha256=hashlib.sha256(weights).hexdigest(),

@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 
-from models.registry import ARCHITECTURES, load_generator
+from models.layouts import LAYOUTS
+from models.registry import load_generator
 from models.training.images import FEWEST_IMAGES
-from models.training.papers import load_recipe, parse_recipe
-from models.training.recipe import Recipe
+from models.training.papers import check_backbone, directed, load_recipe, parse_recipe
+from models.training.recipe import Data, Recipe
 from models.training.session import CHECKPOINT, TrainingOrder, run_training
 from models.weights import load_weights
 from service.catalogue import GeneratorCard
@@ -46,13 +47,16 @@ def plan_training(task: ShardTask, bench: Bench) -> Outcome:
 
     Raises:
         RecipeRejected: naming the key.
+        GeneratorError: the backbone of the recipe's perceptual losses is missing, or another's.
         InvalidRequest: too few frames, or too small ones.
     """
     recipe = _recipe(task.spec)
+    with tempfile.TemporaryDirectory(prefix="training-") as folder:
+        check_backbone(recipe, _fetched_backbone(task.spec, bench.store, Path(folder)))
     counts = dict.fromkeys(SIDES, 0)
     with bench.store.writing(task.plan_key) as file:
         for side in SIDES:
-            for entry in _entries(task.spec[side], bench.store, side, recipe.data.crop_px):
+            for entry in _entries(task.spec[side], bench.store, side, recipe.data):
                 key = keys.dataset(task.spec[side]["dataset_id"], entry.image)
                 file.write(json.dumps({"side": side, "image": key}).encode() + b"\n")
                 counts[side] += 1
@@ -98,6 +102,7 @@ class _Training:
         self._task, self._bench = task, bench
         self._room, self._out = room, room / "out"
         self._out.mkdir()
+        self._backbone = _fetched_backbone(task.spec, bench.store, room)
         self._told_at = 0.0
         self._images_per_step = 0
         self.shown = 0
@@ -115,6 +120,7 @@ class _Training:
             out=self._out,
             resumes=True,
             device=self._bench.settings.device or None,
+            backbone_file=self._backbone,
         )
 
     def report(self, event: Mapping[str, Any]) -> None:
@@ -156,19 +162,34 @@ def _recipe(spec: Mapping[str, Any]) -> Recipe:
     paper = spec["architecture"]
     text = spec["recipe_toml"]
     recipe = parse_recipe(text, paper) if text else load_recipe(spec["recipe"], paper)
+    if spec.get("direction"):
+        recipe = directed(recipe, spec["direction"])
     if spec["seed"] is not None:
         recipe = replace(recipe, seed=spec["seed"])
     return recipe.of_steps(spec["steps"]) if spec["steps"] else recipe
 
 
-def _entries(side: Mapping[str, Any], store: ObjectStore, name: str, crop_px: int) -> Iterator[ManifestEntry]:
+def _fetched_backbone(spec: Mapping[str, Any], store: ObjectStore, room: Path) -> Path | None:
+    """The weights that perceptual losses look through, if any were uploaded for it."""
+    upload_id = spec.get("backbone_upload_id")
+    if upload_id is None:
+        return None
+    file = room / "backbone"
+    store.fetch(keys.upload(upload_id), file)
+    return file
+
+
+def _entries(side: Mapping[str, Any], store: ObjectStore, name: str, data: Data) -> Iterator[ManifestEntry]:
     for entry in chosen_entries(store, side["dataset_id"], Selection.from_json(side["selection"])):
         width, height = entry.frame.width_px, entry.frame.height_px
-        if min(width, height) < crop_px:
+        if min(width, height) < data.smallest_px:
+            crop = "the crop of " if data.crop_px else ""
             raise InvalidRequest(
-                f"The {name} frame {entry.frame.name!r} ({width}x{height}) is smaller than the crop of"
-                f" {crop_px} px.",
-                "Leave such frames out, or choose a recipe with a smaller 'data.crop_px'.",
+                f"The {name} frame {entry.frame.name!r} ({width}x{height}) is smaller than {crop}"
+                f"{data.smallest_px} px.",
+                "Leave such frames out, or choose a recipe with a smaller 'data.crop_px'."
+                if data.crop_px
+                else "Leave such frames out.",
             )
         yield entry
 
@@ -207,7 +228,7 @@ def _publish(task: ShardTask, bench: Bench, direction: str, key: str, name: str)
     spec, version, store = task.spec, task.spec["version"], bench.store
     content = store.read(key)
     weights = load_weights(content)
-    architecture = ARCHITECTURES[weights.architecture]
+    layout = LAYOUTS[weights.architecture]
     counts = task.job_outcome["frames"]
     shown = [f"{counts[side]} {side} frames of {spec[side]['name']!r}" for side in SIDES]
     licences = [f"{side} frames: {_licence(store, spec[side]['dataset_id'])}" for side in SIDES]
@@ -216,10 +237,10 @@ def _publish(task: ShardTask, bench: Bench, direction: str, key: str, name: str)
     card = GeneratorCard(
         name=name,
         version=version,
-        title=f"{architecture.title}, trained for {task.job_outcome['steps']} steps by {recipe}",
+        title=f"{layout.title}, trained for {task.job_outcome['steps']} steps by {recipe}",
         direction=direction,
         architecture=weights.architecture,
-        paper=architecture.paper,
+        paper=layout.paper,
         training_data=" and ".join(shown),
         licence="; ".join(licences),
         weights_sha256=hashlib.sha256(content).hexdigest(),

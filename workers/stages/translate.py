@@ -227,7 +227,8 @@ class _Translation:
         )
         # From the frame, never from its place in a batch or shard: the same image, the same night.
         digest = hashlib.sha256(f"{self._spec['seed']}:{frame.split}/{frame.id}".encode()).digest()
-        return Scene(int.from_bytes(digest[:6], "big"), self._spec["strength"], objects)
+        seed = int.from_bytes(digest[:6], "big")
+        return Scene(seed, self._spec["strength"], objects, ratio=self._spec.get("ratio"))
 
     def _retagged(self, frame: Frame) -> Frame:
         card = self._spec["generator"]

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service import catalogue
 from service.app import create_app
+from service.catalogue import GeneratorCard
 from service.datasets.dataset import Finding, Severity
 from service.jobs.idempotency import IdempotencyStore
 from service.jobs.job import ShardPlan
@@ -167,6 +169,7 @@ def test_what_cannot_be_answered_is_a_problem_with_a_reason(
         ({"jpeg_quality": 0}, "validation-error"),
         ({"preview": 1000}, "validation-error"),
         ({"error_budget": -0.1}, "validation-error"),
+        ({"ratio": 2.0}, "invalid-request"),
     ],
 )
 def test_a_translation_that_makes_no_sense_is_refused(
@@ -174,6 +177,53 @@ def test_a_translation_that_makes_no_sense_is_refused(
 ) -> None:
     wish = {"dataset_id": ready_dataset(client), "generator": "camera-night", **change}
     assert_problem(client.post("/v1/translations", json=wish), 422, code)
+
+
+@pytest.mark.parametrize("ratio", [0, -1, 0.04, 100, "nan", "inf", "bright"])
+def test_a_ratio_out_of_range_is_pointed_at(client: TestClient, ratio: Any) -> None:
+    wish = {"dataset_id": "ds-1", "generator": "my-kind", "ratio": ratio}
+    body = assert_problem(client.post("/v1/translations", json=wish), 422, "validation-error")
+    assert {error["pointer"] for error in body["errors"]} == {"/ratio"}
+
+
+def add_generator(client: TestClient, name: str, architecture: str) -> None:
+    """As an import leaves it."""
+    library = here(client).desk.library
+    version = library.reserve_generators([name])
+    card = GeneratorCard(
+        name=name, version=version, title="", direction="night2day", architecture=architecture, paper="",
+        training_data="", licence="", is_bundled=False,
+    )  # fmt: skip
+    library.add_generator(card)
+
+
+def test_a_generator_without_a_ratio_names_those_that_take_one(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.catalogue.BUNDLED", catalogue.BUNDLED[:2])
+    wish = {"dataset_id": ready_dataset(client), "generator": "camera-night", "ratio": 2}
+    refused = assert_problem(client.post("/v1/translations", json=wish), 422, "invalid-request")
+    said = "The generator 'camera-night' takes no ratio."
+    assert refused["detail"] == f"{said} None in the catalogue does; import or train one of: kind."
+    for name in ("kind-night2day", "kind-day2night", "kind-day2night"):
+        add_generator(client, name, "kind")
+    add_generator(client, "sci-night2day", "sci")
+    refused = assert_problem(client.post("/v1/translations", json=wish), 422, "invalid-request")
+    assert refused["detail"] == f"{said} Generators that do: kind-day2night, kind-night2day."
+
+
+@pytest.mark.parametrize("preview", [0, 4])
+def test_a_ratio_is_kept_for_the_workers_and_for_a_retry(client: TestClient, preview: int) -> None:
+    add_generator(client, "my-kind", "kind")
+    dataset = ready_dataset(client)
+    wish = {"dataset_id": dataset, "generator": "my-kind", "ratio": 2.5, "preview": preview}
+    job = client.post("/v1/translations", json=wish).json()
+    assert job["spec"]["ratio"] == 2.5
+    client.post(f"/v1/jobs/{job['id']}/cancel")
+    again = client.post(f"/v1/jobs/{job['id']}/retry").json()
+    assert again["spec"] == job["spec"]
+    untold = client.post("/v1/translations", json={"dataset_id": dataset, "generator": "my-kind"})
+    assert untold.json()["spec"]["ratio"] is None
 
 
 def test_an_invalid_request_points_at_the_fault(client: TestClient) -> None:
@@ -283,10 +333,12 @@ def test_the_catalogue_lists_the_bundled_generators(client: TestClient) -> None:
         ({"direction": "sideways"}, "invalid-request"),
         ({"name": "camera-night"}, "invalid-request"),
         ({"name": "../etc"}, "validation-error"),
+        ({"part_upload_ids": ["up-1"] * 9}, "validation-error"),
+        ({"options": {"ratio": "nan", "more": []}}, "validation-error"),
     ],
 )
 def test_an_import_that_makes_no_sense_is_refused(
-    client: TestClient, change: dict[str, str], code: str
+    client: TestClient, change: dict[str, Any], code: str
 ) -> None:
     wish = {
         "upload_id": upload(client),
@@ -296,6 +348,24 @@ def test_an_import_that_makes_no_sense_is_refused(
         **change,
     }
     assert_problem(client.post("/v1/generators", json=wish), 422, code)
+
+
+def test_a_checkpoint_in_parts_is_imported_from_all_its_uploads(client: TestClient) -> None:
+    first, second = upload(client), upload(client)
+    wish = {
+        "upload_id": first, "part_upload_ids": [second], "name": "mine", "architecture": "kind",
+        "direction": "night2day", "options": {"ratio": 0.2, "whole": 1, "is": True},
+    }  # fmt: skip
+    spec = client.post("/v1/generators", json=wish).json()["spec"]
+    assert (spec["upload_id"], spec["part_upload_ids"]) == (first, [second])
+    assert (spec["filename"], spec["version"]) == ("day.zip, day.zip", 1)
+    assert [(type(value), value) for value in spec["options"].values()] == [
+        (float, 0.2), (int, 1), (bool, True),
+    ]  # fmt: skip
+    lost = {**wish, "part_upload_ids": [second, "up-no"]}
+    assert "up-no" in assert_problem(client.post("/v1/generators", json=lost), 404, "not-found")["detail"]
+    whole = {name: value for name, value in wish.items() if name != "part_upload_ids"}
+    assert client.post("/v1/generators", json=whole).json()["spec"]["version"] == 2, "nothing was reserved"
 
 
 def test_health_and_readiness(client: TestClient) -> None:
@@ -415,12 +485,23 @@ def test_every_training_of_a_name_is_promised_a_version_of_its_own(client: TestC
         ({"recipe": "../secret"}, 422, "validation-error", "recipe"),
         ({"steps": -1}, 422, "validation-error", "steps"),
         ({"day_select": {"split": ["training"]}}, 422, "invalid-request", "train"),
+        ({"direction": "sideways"}, 422, "validation-error", "direction"),
+        ({"backbone_upload_id": "up-none"}, 404, "not-found", "up-none"),
     ],
 )
 def test_a_training_that_makes_no_sense_is_refused(
     client: TestClient, wish: dict[str, Any], status: int, code: str, said: str
 ) -> None:
     assert said in assert_problem(training(client, **wish), status, code)["detail"]
+
+
+def test_a_training_is_told_its_direction_and_its_backbone(client: TestClient) -> None:
+    weights = upload(client)
+    wish = {"architecture": "enlightengan", "direction": "night2day", "backbone_upload_id": weights}
+    spec = training(client, **wish).json()["spec"]
+    assert {name: spec[name] for name in wish} == wish
+    spec = training(client).json()["spec"]
+    assert (spec["direction"], spec["backbone_upload_id"]) == ("", None)
 
 
 def test_a_training_is_watched_by_its_losses_and_samples(client: TestClient) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from models.errors import CheckpointRejected
 from models.generators.cyclegan import CycleGAN
 from models.generators.enlightengan import EnlightenGAN
+from models.generators.kind import KinD
+from models.weights import ConvertedWeights
 from service.catalogue import GeneratorCard
 from service.datasets.manifest import canonical_labels
 from service.errors import InvalidRequest, ObjectNotFound
@@ -185,6 +188,103 @@ def test_a_generator_stays_loaded_until_another_is_asked_for(
         load(card)
     assert load(kit.cards["identity"], 1).batch_size == 1
     assert load(kit.cards["identity"], 3).batch_size == 3
+
+
+@pytest.mark.parametrize("parts", [0, 1, 2])
+def test_all_parts_of_a_checkpoint_are_converted_together(
+    workshop: Any, import_: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    given: list[Any] = []
+
+    def convert(source: Any, architecture: str, options: dict[str, Any]) -> ConvertedWeights:
+        given.append((source, architecture, options))
+        return ConvertedWeights("cyclegan", CycleGAN(channels=4, blocks=6).state_dict(), {"ratio": 0.2})
+
+    monkeypatch.setattr("workers.stages.import_generator.convert_checkpoint", convert)
+    more = [workshop.upload(b"part %d" % number) for number in range(1, parts + 1)]
+    wish = {"architecture": "cyclegan", "options": {"ratio": 0.2}}
+    card = import_(b"part 0", part_upload_ids=more, **wish).generators[0]
+    content = [b"part %d" % number for number in range(parts + 1)]
+    assert given == [(content if parts else content[0], *wish.values())]
+    assert card["config"] == {"ratio": 0.2}
+
+
+def test_a_part_that_is_gone_is_named(import_: Callable[..., Outcome], checkpoint: bytes) -> None:
+    with pytest.raises(ObjectNotFound, match="up-gone"):
+        import_(checkpoint, part_upload_ids=["up-gone"])
+
+
+def test_a_part_too_many_is_refused(
+    workshop: Any, import_: Callable[..., Outcome], checkpoint: bytes
+) -> None:
+    with pytest.raises(CheckpointRejected):
+        import_(checkpoint, part_upload_ids=[workshop.upload(checkpoint)])
+    assert workshop.store.keys("generators") == []
+
+
+def as_published(network: KinD, part: str, scope: str) -> bytes:
+    """One of KinD's networks, as its TensorFlow code names and lays out the variables."""
+    arrays = {}
+    for key, tensor in getattr(network, part).state_dict().items():
+        layer, _, kind = key.partition(".")
+        name = f"{scope}/{layer}/{'weights' if kind == 'weight' else 'biases'}:0"
+        arrays[name] = (tensor.permute(2, 3, 1, 0) if kind == "weight" else tensor).numpy()
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def kind_parts() -> list[bytes]:
+    torch.manual_seed(0)
+    network = KinD(restoration_channels=0)
+    parts = (("decomposition", "DecomNet"), ("adjustment", "Illumination_adjust_net"))
+    return [as_published(network, *part) for part in parts]
+
+
+def test_a_kind_in_two_files_brightens_by_its_own_ratio_or_by_the_wish(
+    workshop: Any, kit: Any, import_: Callable[..., Outcome], kind_parts: list[bytes]
+) -> None:
+    first, second = kind_parts
+    made = import_(
+        first, part_upload_ids=[workshop.upload(second)], architecture="kind", options={"ratio": 0.2},
+        filename="decomposition.npz, adjustment.npz",
+    )  # fmt: skip
+    card = made.generators[0]
+    assert card["config"] == {"restoration_channels": 0, "ratio": 0.2}
+    assert card["title"].endswith("imported from decomposition.npz, adjustment.npz")
+    source = workshop.ingest(kit.upload("bdd100k", frames=1))
+    untold, same, other = (workshop.translate(source, card, ratio=ratio) for ratio in (None, 0.2, 1.5))
+    assert untold.entries[0].sha256 == same.entries[0].sha256 != other.entries[0].sha256
+
+
+def test_half_of_a_kind_is_refused(
+    workshop: Any, import_: Callable[..., Outcome], kind_parts: list[bytes]
+) -> None:
+    with pytest.raises(CheckpointRejected, match="missing: adjustment") as refused:
+        import_(kind_parts[0], architecture="kind")
+    assert "give those" in refused.value.cure
+    assert workshop.store.keys("generators") == []
+
+
+@pytest.mark.parametrize("ratio", [0, -1, 100, "bright"])
+def test_a_kind_with_an_impossible_ratio_is_refused(
+    workshop: Any, import_: Callable[..., Outcome], kind_parts: list[bytes], ratio: Any
+) -> None:
+    more = [workshop.upload(kind_parts[1])]
+    with pytest.raises(CheckpointRejected, match="ratio"):
+        import_(kind_parts[0], part_upload_ids=more, architecture="kind", options={"ratio": ratio})
+    assert workshop.store.keys("generators") == []
+
+
+@pytest.mark.parametrize("option", ["ratio", "align_corners"])
+def test_an_option_that_the_network_does_not_have_is_named(
+    workshop: Any, import_: Callable[..., Outcome], checkpoint: bytes, option: str
+) -> None:
+    with pytest.raises(CheckpointRejected, match=option) as refused:
+        import_(checkpoint, options={option: 0.5})
+    assert "a CycleGAN generator" in refused.value.message
+    assert workshop.store.keys("generators") == []
 
 
 def test_another_version_is_another_generator(workshop: Any, import_: Callable[..., Outcome]) -> None:

@@ -1,13 +1,18 @@
 """A training as a job: what it is given, what it leaves, and that a fault in the middle changes nothing."""
 
+import io
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
+from torchvision.models import squeezenet1_1
 
+from models.errors import GeneratorError
 from models.registry import load_generator
 from models.training.errors import RecipeRejected
+from models.training.session import TrainingOrder, run_training
 from service.catalogue import GeneratorCard
 from service.errors import InvalidRequest
 from service.jobs.job import CHECKPOINT_EVENT, SAMPLE_EVENT, TRAINING_EVENT, JobKind, Stage
@@ -167,6 +172,125 @@ def test_frames_that_cannot_be_trained_on_are_named(
     with pytest.raises(InvalidRequest) as refused:
         workshop.do(workshop.first_task(JobKind.TRAINING, spec, day.result_id))
     assert said in refused.value.message
+
+
+PERCEPTUAL = f"""{TINY}
+[extra_losses]
+perceptual = 0.5
+[perceptual]
+backbone = "squeezenet1_1"
+layers = ["features.3"]
+"""
+
+
+@pytest.fixture
+def squeezenet() -> bytes:
+    """Weights of a small classifier, as torchvision has them, but made up."""
+    buffer = io.BytesIO()
+    torch.save(squeezenet1_1(weights=None).state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def test_a_backbone_is_fetched_for_the_training(
+    workshop: Any, day: Any, night: Any, squeezenet: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bytes | None] = []
+
+    def called(order: TrainingOrder, report: Any, should_stop: Any) -> bool:
+        given.append(None if order.backbone_file is None else order.backbone_file.read_bytes())
+        return run_training(order, report, should_stop)
+
+    monkeypatch.setattr("workers.stages.train_generator.run_training", called)
+    backbone = workshop.upload(squeezenet)
+    done = workshop.train(day, night, PERCEPTUAL, steps=2, backbone_upload_id=backbone)
+    assert len(done.published.generators) == 2
+    workshop.train(day, night, TINY, steps=1, version=2)
+    assert given == [squeezenet, None]
+
+
+@pytest.mark.parametrize(
+    ("toml", "content", "said"),
+    [
+        (PERCEPTUAL, None, "needs a file of weights"),
+        (PERCEPTUAL, b"no weights", "cannot be read"),
+        (PERCEPTUAL.replace("squeezenet1_1", "resnet18").replace("features.3", "layer1"), True, "missing"),
+        (TINY, True, "no loss of the recipe looks through one"),
+    ],
+)
+def test_a_backbone_that_does_not_serve_is_refused_before_anything_is_spent(
+    workshop: Any, kit: Any, day: Any, night: Any, squeezenet: bytes, toml: str, content: Any, said: str
+) -> None:
+    spec = kit.training_spec(day, night, toml)
+    if content is not None:
+        spec["backbone_upload_id"] = workshop.upload(squeezenet if content is True else content)
+    with pytest.raises(GeneratorError) as refused:
+        workshop.do(workshop.first_task(JobKind.TRAINING, spec, day.result_id))
+    assert said in refused.value.message
+    assert not workshop.store.exists(keys.plan(workshop.job_id))
+
+
+def test_a_paper_that_learns_both_directions_takes_none(workshop: Any, day: Any, night: Any) -> None:
+    with pytest.raises(RecipeRejected, match="direction"):
+        workshop.train(day, night, TINY, direction="night2day")
+
+
+ENLIGHTENGAN = """
+[networks]
+generator_channels = 2
+discriminator_channels = 4
+[data]
+crop_px = 32
+batch_size = 1
+[perceptual]
+backbone = "streetnet"
+layers = ["layers.1"]
+without = []
+"""
+WHOLE_IMAGES = """
+[data]
+crop_px = 0
+resize = "none"
+"""
+
+
+@pytest.mark.parametrize("direction", ["", "night2day", "day2night"])
+def test_a_paper_of_one_direction_makes_one_generator_with_the_plain_name(
+    workshop: Any, day: Any, night: Any, direction: str
+) -> None:
+    wish = {"architecture": "enlightengan", "direction": direction, "steps": 1}
+    done = workshop.train(day, night, ENLIGHTENGAN, **wish)
+    (card,) = done.published.generators
+    assert (card["name"], card["direction"]) == ("my-night", direction or "night2day")
+    assert card["architecture"] == "enlightengan"
+    assert done.published.facts == {"generators": ["my-night:1"]}
+
+
+def test_a_direction_that_the_paper_does_not_have_is_refused(workshop: Any, day: Any, night: Any) -> None:
+    with pytest.raises(RecipeRejected, match="direction"):
+        workshop.train(day, night, WHOLE_IMAGES, architecture="sci", direction="day2night")
+
+
+def test_whole_images_are_trained_on(workshop: Any, day: Any, night: Any) -> None:
+    done = workshop.train(day, night, WHOLE_IMAGES, architecture="sci", steps=2)
+    (card,) = done.published.generators
+    assert (card["name"], card["direction"], card["architecture"]) == ("my-night", "night2day", "sci")
+
+
+def test_whole_images_may_be_too_small_as_well(workshop: Any, kit: Any, night: Any) -> None:
+    upload = kit.upload("bdd100k", frames=10)
+    upload["bdd100k/images/100k/train/frame-3.jpg"] = kit.picture(40, 31)
+    with pytest.raises(InvalidRequest) as refused:
+        workshop.train(workshop.ingest(upload), night, WHOLE_IMAGES, architecture="sci")
+    assert "'frame-3.jpg' (40x31) is smaller than 32 px" in refused.value.message
+    assert "crop" not in refused.value.cure
+
+
+def test_a_training_from_before_there_were_directions_and_backbones_is_done(
+    workshop: Any, kit: Any, day: Any, night: Any
+) -> None:
+    spec = kit.training_spec(day, night, TINY, steps=2)
+    old = {name: spec[name] for name in spec.keys() - {"direction", "backbone_upload_id"}}
+    assert len(workshop.run(JobKind.TRAINING, old, day.result_id).published.generators) == 2
 
 
 def test_a_damaged_image_does_not_cost_the_training_its_end(

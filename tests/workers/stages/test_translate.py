@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,9 +12,12 @@ import fsspec
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
+from models.generators.interface import Generator, Scene
 from service.datasets.manifest import canonical_labels
 from service.errors import DatasetRejected, InvalidRequest
+from service.jobs.job import JobKind
 from service.settings import Settings
 from service.storage import keys
 from service.storage.object_store import ObjectStore
@@ -163,6 +167,43 @@ def test_strength_zero_leaves_the_image(workshop: Any, streets: Any) -> None:
     still = workshop.translate(streets, "camera-night", strength=0.0)
     same = workshop.translate(streets, "identity")
     assert [entry.sha256 for entry in still.entries] == [entry.sha256 for entry in same.entries]
+
+
+class Brightener(Generator):
+    """Makes an image as many times as bright as it is told, or else half as bright."""
+
+    def forward(self, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
+        ratios = images.new_tensor([0.5 if scene.ratio is None else scene.ratio for scene in scenes])
+        return (images * ratios.view(-1, 1, 1, 1)).clamp(0, 1)
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(None, 0.5), (0.25, 0.25), (1.0, 1.0), (1.1, 1.1)])
+def test_the_ratio_reaches_the_generator_and_the_card(
+    workshop: Any,
+    kit: Any,
+    streets: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    ratio: float | None,
+    expected: float,
+) -> None:
+    monkeypatch.setattr("workers.resident_generator.load_generator", lambda *_: Brightener())
+    card = {**kit.cards["identity"], "name": "my-kind", "architecture": "kind"}
+    done = workshop.translate(streets, card, ratio=ratio)
+    before, after = (decode(each.read(each.entries[0].image)).mean() for each in (streets, done))
+    assert after == pytest.approx(expected * before, rel=0.02)
+    recipe = done.json("card.json")["recipe"]
+    assert {name: recipe[name] for name in recipe if name == "ratio"} == ({"ratio": ratio} if ratio else {})
+    preview = workshop.translate(streets, card, ratio=ratio, preview=1)
+    (key,) = (key for key in workshop.store.keys(f"jobs/{preview.job_id}/preview") if key.endswith(".jpg"))
+    assert workshop.store.read(key) == done.read(key.partition("/preview/")[2])
+
+
+def test_a_job_from_before_there_were_ratios_is_done(workshop: Any, streets: Any) -> None:
+    done = workshop.translate(streets, "camera-night")
+    plan = workshop.first_task_of(done)
+    spec = {name: value for name, value in plan.spec.items() if name != "ratio"}
+    old = workshop.run(JobKind.TRANSLATION, spec, plan.dataset_id)
+    assert [entry.sha256 for entry in old.entries] == [entry.sha256 for entry in done.entries]
 
 
 def test_jpeg_quality_is_what_was_asked(workshop: Any, streets: Any) -> None:
