@@ -1,9 +1,10 @@
 """Images per second of each generator: Nightshift's way beside the original repositories' way.
 
-Both ways go from a JPEG file to written files, take turns within one run, and share the weights (random, from
+All ways go from a JPEG file to written files, take turns within one run, and share the weights (random, from
 a seed), so that the ratio of their best times is the speed-up on this machine at this moment.
 
 - ours: simplejpeg, `models.inference.Translator`, JPEG of quality 95.
+- channels_last: the network as it is, in this layout, one image at a time; files as in our way.
 - original: as the papers' `test.py` does it: PIL, one image at a time, float32, contiguous tensors, and two
   PNG files, of the input and of the output. The network itself is our module, so what that saves shows in
   neither way.
@@ -12,6 +13,7 @@ a seed), so that the ratio of their best times is the speed-up on this machine a
 """
 
 import argparse
+import copy
 import sys
 import tempfile
 import time
@@ -31,16 +33,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.record import write_record
 from models.device import choose_device, device_name
 from models.generators.camera import CameraNight
-from models.generators.cyclegan import CycleGAN
-from models.generators.enlightengan import EnlightenGAN
 from models.generators.interface import Generator, Scene
 from models.generators.network import NetworkGenerator
 from models.inference import Translator
+from models.layouts import LAYOUTS
 
 GENERATORS: Mapping[str, Callable[[], Generator]] = {
     "camera-night": CameraNight,
-    "cyclegan": CycleGAN,
-    "enlightengan": EnlightenGAN,
+    **{name: layout.network for name, layout in LAYOUTS.items()},
 }
 # Before anything is measured, networks are taken to reach this share of the peak.
 EXPECTED_SHARE = 0.5
@@ -98,6 +98,19 @@ def our_way(translator: Translator, paths: Sequence[Path], folder: Path) -> None
     for path, night in zip(paths, nights, strict=True):
         jpeg = simplejpeg.encode_jpeg(night, quality=95, colorsubsampling="420")
         (folder / f"ours-{path.name}").write_bytes(jpeg)
+
+
+def channels_last_way(
+    network: NetworkGenerator, device: torch.device, paths: Sequence[Path], folder: Path
+) -> None:
+    for path in paths:
+        pixels = torch.from_numpy(simplejpeg.decode_jpeg(path.read_bytes())).to(device)
+        real = pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1)
+        with torch.inference_mode():
+            fake = network.translate(real)[0]
+        night = ((fake + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 0).cpu().contiguous().numpy()
+        jpeg = simplejpeg.encode_jpeg(night, quality=95, colorsubsampling="420")
+        (folder / f"eager-{path.name}").write_bytes(jpeg)
 
 
 def original_way(
@@ -175,8 +188,11 @@ def ways_through(
         torch.manual_seed(0)
         original = type(translator.generator)().eval().requires_grad_(False).to(device)
         original.load_state_dict(translator.generator.state_dict())
-        run = lambda: original_way(original, device, paths, folder)  # noqa: E731
-        ways.append(Way(name, label, "original", len(paths), gflop, run))
+        eager = copy.deepcopy(original).to(memory_format=torch.channels_last)
+        run_original = lambda: original_way(original, device, paths, folder)  # noqa: E731
+        run_eager = lambda: channels_last_way(eager, device, paths, folder)  # noqa: E731
+        ways.append(Way(name, label, "channels_last", len(paths), gflop, run_eager))
+        ways.append(Way(name, label, "original", len(paths), gflop, run_original))
     return ways
 
 

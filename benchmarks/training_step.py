@@ -27,11 +27,12 @@ from benchmarks.record import write_record
 from models.device import choose_device, device_name
 from models.training.cut_networks import CUTNetworks
 from models.training.cut_recipe import CUTRecipe, CUTSizes
-from models.training.cut_step import CUTStep, drawn_places, patch_dice
+from models.training.cut_step import CUTStep, drawn_places
 from models.training.cyclegan_networks import CycleGANNetworks
 from models.training.cyclegan_recipe import CycleGANRecipe, CycleGANSizes, CycleGANUpdates
 from models.training.cyclegan_step import CycleGANStep
 from models.training.data import Batch
+from models.training.dice import patch_dice
 from models.training.recipe import Data, Recipe, Updates
 
 TOLERANCE = 1e-4
