@@ -14,6 +14,7 @@ from models.generators.enlightengan import EnlightenGAN
 from models.generators.kind import KinD
 from models.generators.network import NetworkGenerator
 from models.generators.sci import SCI
+from models.generators.zero_dce import ZeroDCE
 
 State = dict[str, Tensor]
 
@@ -139,6 +140,9 @@ LAYOUTS: Mapping[str, Layout] = {
         " together, and restoration's if there is one.",
     ),
     "sci": Layout("SCI, self-calibrated illumination", "arXiv:2204.10137", "an SCI enhancer", SCI, clean_sci),
+    "zero-dce": Layout(
+        "Zero-DCE, curves for each pixel", "arXiv:2001.06826", "a Zero-DCE enhancer", ZeroDCE, dict
+    ),
 }
 
 

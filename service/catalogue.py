@@ -13,7 +13,7 @@ from service.errors import InvalidRequest, UnknownGenerator
 
 DIRECTIONS = ("day2night", "night2day")
 # Of each, checkpoints can be imported and generators be trained.
-ARCHITECTURES = ("cut", "cyclegan", "enlightengan", "kind", "sci")
+ARCHITECTURES = ("cut", "cyclegan", "enlightengan", "kind", "sci", "zero-dce")
 # Their generators can be told how many times as bright the image shall become: the ratio.
 ADJUSTABLE = ("kind",)
 LOWEST_RATIO, HIGHEST_RATIO = 0.05, 20.0

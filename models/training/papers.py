@@ -20,6 +20,7 @@ from models.training.sci_recipe import SCIRecipe
 from models.training.sci_step import SCIStep
 from models.training.step import PaperStep
 from models.training.strict_toml import changed, read_toml
+from models.training.zero_dce_step import ZeroDCERecipe, ZeroDCEStep
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -42,6 +43,7 @@ PAPERS: Mapping[str, Paper] = {
     "enlightengan": Paper("enlightengan", EnlightenGANRecipe, EnlightenGANStep),
     "kind": Paper("kind", KinDRecipe, KinDStep),
     "sci": Paper("sci", SCIRecipe, SCIStep),
+    "zero-dce": Paper("zero-dce", ZeroDCERecipe, ZeroDCEStep),
 }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from models.generators.interface import Generator, Scene, SceneObject
 from models.generators.network import ConfigValue
 from models.generators.sci import SCI
+from models.generators.zero_dce import ZeroDCE
 from models.inference import Translator
 from models.layouts import LAYOUTS, clean_kind
 from models.registry import GENERATORS, load_generator
@@ -43,6 +44,7 @@ def make(
         "enlightengan": ConvertedWeights("enlightengan", unet_state(), {"channels": 2}),
         "kind": ConvertedWeights("kind", cleaned(kind_variables()), {"restoration_channels": 2}),
         "sci": ConvertedWeights("sci", sci_state(), {"channels": 3}),
+        "zero-dce": ConvertedWeights("zero-dce", ZeroDCE(4).state_dict(), {"channels": 4}),
     }
 
     def build(name: str) -> Generator:

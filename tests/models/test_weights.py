@@ -286,7 +286,7 @@ def test_unknown_architecture_is_answered_with_the_nearest() -> None:
             ("zerodce_Epoch99.pth", "a Zero-DCE enhancer"),
         )
         for architecture, layout in LAYOUTS.items()
-        if layout.title != kind
+        if layout.kind != kind
     ],
 )
 def test_published_weights_of_other_networks_are_recognised(

@@ -19,6 +19,7 @@ from models.training.recipe import Recipe
 from models.training.sci_recipe import SCIRecipe
 from models.training.session import TrainingOrder, run_training
 from models.training.strict_toml import read_toml
+from models.training.zero_dce_step import ZeroDCERecipe
 
 COMMON = """
 [networks]
@@ -103,6 +104,21 @@ log_every = 2
 sample_every = 4
 save_every = 4
 """
+TINY_ZERO_DCE = """
+[networks]
+channels = 4
+[data]
+crop_px = 32
+resize_px = 32
+batch_size = 2
+[updates]
+ema = 0.9
+[length]
+steps = 8
+log_every = 2
+sample_every = 4
+save_every = 4
+"""
 TINY = COMMON.format(networks="", updates="pool_size = 3")
 TINY_CUT = COMMON.format(networks="patch_channels = 8", updates="") + "[losses]\npatches = 16\n"
 
@@ -152,6 +168,7 @@ def tiny_recipes(
         "enlightengan": tiny_enlightengan,
         "kind": tiny_kind,
         "sci": tiny_sci,
+        "zero-dce": read_toml(TINY_ZERO_DCE, ZeroDCERecipe),
     }
 
 
