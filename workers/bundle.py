@@ -30,7 +30,7 @@ from models.metrics.quality import Figure, Quality, quality
 from models.metrics.reference import bundled_reference
 from models.registry import BUNDLED_FOLDER, load_generator
 from models.training.images import find_images
-from models.training.papers import load_recipe
+from models.training.papers import PAPERS, load_recipe
 from models.training.run import StopSignal, print_event
 from models.training.session import TrainingOrder, run_training
 from models.weights import ConvertedWeights, build_network, load_weights, save_weights
@@ -158,7 +158,9 @@ def _bundle(
         **tuned,
         "unseen": _measure(name, content, direction, meter, reference, given),
     }
-    card = _card(name, direction, content, {**facts, "title": training.title}, measured)
+    card = _card(
+        name, direction, content, {**facts, "title": training.title, "paper": training.paper}, measured
+    )
     path = TRAINED / f"{name}.json"
     path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
 
@@ -327,16 +329,23 @@ def _card(
         direction=direction,
         architecture=weights.architecture,
         paper=layout.paper,
-        training_data=(
-            f"{training['day']} day and {training['night']} night frames: hand-held and ride video of one"
-            " city's streets, dashcam crops, surveillance and campus roads by night. Small and of few places:"
-            f" expect less elsewhere. {training['note']}"
-        ).strip(),
+        training_data=f"{_shown(training)} {training['note']}".strip(),
         licence=LICENCE,
         weights_sha256=digest,
         quality=quality,
         config=dict(weights.config),
     )
+
+
+def _shown(training: Mapping[str, Any]) -> str:
+    """How many frames of what, of the sides that the paper learns from."""
+    scenes = {
+        "day": "hand-held and ride video of one city's streets, and dashcam crops, by day",
+        "night": "such video and crops by night, surveillance and campus roads",
+    }
+    sides = PAPERS[training["paper"]].recipe.learns_from
+    shown = "; ".join(f"{training[side]} {side} frames: {scenes[side]}" for side in sides)
+    return f"{shown}. Small and of few places: expect less elsewhere."
 
 
 def _version(name: str, digest: str) -> int:

@@ -103,6 +103,7 @@ class KinDRecipe(Recipe):
     """
 
     stride_px: ClassVar[int] = 16
+    learns_from: ClassVar[tuple[str, ...]] = ("day",)
 
     networks: KinDSizes = field(default_factory=KinDSizes)
     stages: KinDStages = field(default_factory=KinDStages)

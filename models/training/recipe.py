@@ -127,6 +127,7 @@ class Recipe:
     """
 
     stride_px: ClassVar[int] = 4  # of the generators; crops must be multiples of it
+    learns_from: ClassVar[tuple[str, ...]] = ("day", "night")
 
     seed: int = 0
     warm_start: Literal["none", "camera"] = "none"

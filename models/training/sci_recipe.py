@@ -39,6 +39,7 @@ class SCIRecipe(Recipe):
     """A training on the night images alone: what SCI learns from has no other side."""
 
     stride_px: ClassVar[int] = 1
+    learns_from: ClassVar[tuple[str, ...]] = ("night",)
 
     direction: Literal["night2day"] = "night2day"
     networks: SCISizes = field(default_factory=SCISizes)

@@ -50,6 +50,7 @@ class ZeroDCERecipe(Recipe):
     """A training on the night images alone; the defaults are those of the paper's code."""
 
     stride_px: ClassVar[int] = 1
+    learns_from: ClassVar[tuple[str, ...]] = ("night",)
 
     direction: Literal["night2day"] = "night2day"
     networks: ZeroDCESizes = field(default_factory=ZeroDCESizes)

@@ -20,7 +20,7 @@ import torch
 from models.layouts import LAYOUTS
 from models.registry import load_generator
 from models.training.images import FEWEST_IMAGES
-from models.training.papers import check_backbone, directed, load_recipe, parse_recipe
+from models.training.papers import PAPERS, check_backbone, directed, load_recipe, parse_recipe
 from models.training.recipe import Data, Recipe
 from models.training.session import CHECKPOINT, TrainingOrder, run_training
 from models.weights import load_weights
@@ -230,8 +230,10 @@ def _publish(task: ShardTask, bench: Bench, direction: str, key: str, name: str)
     weights = load_weights(content)
     layout = LAYOUTS[weights.architecture]
     counts = task.job_outcome["frames"]
-    shown = [f"{counts[side]} {side} frames of {spec[side]['name']!r}" for side in SIDES]
-    licences = [f"{side} frames: {_licence(store, spec[side]['dataset_id'])}" for side in SIDES]
+    # the other side, if any, is what the generator is examined against
+    sides = PAPERS[spec["architecture"]].recipe.learns_from
+    shown = [f"{counts[side]} {side} frames of {spec[side]['name']!r}" for side in sides]
+    licences = [f"{side} frames: {_licence(store, spec[side]['dataset_id'])}" for side in sides]
     generator = load_generator(weights.architecture, content)
     recipe = "a recipe of its own" if spec["recipe_toml"] else f"the recipe {spec['recipe']!r}"
     card = GeneratorCard(

@@ -274,6 +274,9 @@ def test_whole_images_are_trained_on(workshop: Any, day: Any, night: Any) -> Non
     done = workshop.train(day, night, WHOLE_IMAGES, architecture="sci", steps=2)
     (card,) = done.published.generators
     assert (card["name"], card["direction"], card["architecture"]) == ("my-night", "night2day", "sci")
+    # what SCI learns from, which is one side alone
+    assert card["training_data"] == "11 night frames of 'nights'"
+    assert card["licence"].startswith("night frames: ")
 
 
 def test_whole_images_may_be_too_small_as_well(workshop: Any, kit: Any, night: Any) -> None:
