@@ -1,5 +1,8 @@
 """What a discriminator and a generator want of each other's verdicts."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -54,3 +57,10 @@ class RelativisticAverageLoss(nn.Module):
         of_real = (real - fake.mean() - for_real).square().mean()
         of_fake = (fake - real.mean() - for_fake).square().mean()
         return 0.5 * (of_real + of_fake)
+
+
+GAN = Literal["least-squares", "non-saturating"]
+GAN_LOSSES: Mapping[GAN, type[LeastSquaresGANLoss] | type[NonSaturatingLoss]] = {
+    "least-squares": LeastSquaresGANLoss,
+    "non-saturating": NonSaturatingLoss,
+}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from models.losses.adversarial import GAN
 from models.training.cyclegan_recipe import ResNetSizes
 from models.training.recipe import Length, Recipe, within
 
@@ -25,8 +26,10 @@ class CUTLosses:
     `nce`: its weight. `identity`: the mean with the same loss on target images, which should stay as they
     are. `flip_equivariance`: half of the time the generator sees the mirrored source, and its patches are
     compared with those of the source as it is. `patches`: of each feature that is compared. FastCUT has nce
-    10, no identity, flip equivariance.
+    10, no identity, flip equivariance. `gan`: which adversarial loss; the paper's is that of least squares.
     """
+
+    gan: GAN = "least-squares"
 
     nce: float = 1.0
     identity: bool = True

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.generators.interface import Direction
-from models.losses.adversarial import LeastSquaresGANLoss
+from models.losses.adversarial import GAN_LOSSES
 from models.losses.patch_nce import PatchNCELoss
 from models.training.cut_networks import CUTNetworks
 from models.training.cut_recipe import CUTRecipe
@@ -56,7 +56,7 @@ class CUTStep(PaperStep[CUTRecipe]):
         self.direction = Direction(recipe.direction)
         optimised = {"G": ("G", "F"), "D": ("D",)}
         super().__init__(recipe, networks, optimised, {self.direction: "G"}, device, team, features)
-        self._adversarial = LeastSquaresGANLoss()
+        self._adversarial = GAN_LOSSES[recipe.losses.gan]()
         self._contrast = PatchNCELoss(recipe.losses.temperature)
 
     def sample(self, batch: Batch) -> list[Tensor]:

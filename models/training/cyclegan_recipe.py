@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from models.layers.blocks import Padding
+from models.losses.adversarial import GAN
 from models.training.errors import RecipeRejected
 from models.training.recipe import Recipe, Updates, within
 
@@ -43,8 +44,12 @@ class CycleGANSizes(ResNetSizes):
 
 @dataclass(frozen=True, slots=True)
 class CycleGANLosses:
-    """Weights: of the adversarial loss and the cycle loss; of the identity loss beside the cycle loss."""
+    """Weights: of the adversarial loss and the cycle loss; of the identity loss beside the cycle loss.
 
+    `gan`: which adversarial loss; the paper's is that of least squares.
+    """
+
+    gan: GAN = "least-squares"
     adversarial: float = 1.0
     cycle: float = 10.0
     identity: float = 0.5

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.generators.interface import Direction
-from models.losses.adversarial import LeastSquaresGANLoss
+from models.losses.adversarial import GAN_LOSSES
 from models.losses.cycle import CycleLoss, IdentityLoss
 from models.training.cyclegan_networks import DISCRIMINATORS, GENERATORS, CycleGANNetworks
 from models.training.cyclegan_recipe import CycleGANRecipe
@@ -49,7 +49,8 @@ class CycleGANStep(PaperStep[CycleGANRecipe]):
             name: ImagePool(recipe.updates.pool_size, recipe.seed + number)
             for number, name in enumerate(DISCRIMINATORS, start=team.rank * len(DISCRIMINATORS))
         }
-        self._adversarial, self._cycle, self._identity = LeastSquaresGANLoss(), CycleLoss(), IdentityLoss()
+        self._adversarial = GAN_LOSSES[recipe.losses.gan]()
+        self._cycle, self._identity = CycleLoss(), IdentityLoss()
 
     def sample(self, batch: Batch) -> list[Tensor]:
         """Day, night made of it, day again, night, day made of it."""

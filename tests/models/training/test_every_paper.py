@@ -174,6 +174,18 @@ def test_extra_losses_compare_with_the_source_and_on_pairs_with_the_target(
     assert float(found) == pytest.approx(float((translated - 0.75).abs().mean()), rel=1e-4)
 
 
+@pytest.mark.parametrize("paper", ["cyclegan", "cut"])
+def test_the_adversarial_loss_can_be_chosen(
+    paper: str, tiny_recipes: dict[str, Recipe], batches: UnpairedBatches
+) -> None:
+    text = to_toml(tiny_recipes[paper])
+    chosen = parse_recipe(text.replace('"least-squares"', '"non-saturating"'), paper)
+    step = made_step(chosen, paper)
+    (discriminator,) = {"D_A", "D"} & step.update(batches.at(0), 1.0).keys()
+    # an untrained one says 0 to everything: half of two times log 2, where least squares would be half of 1
+    assert float(step.update(batches.at(0), 0.0)[discriminator]) == pytest.approx(0.693, abs=0.05)
+
+
 def test_a_recipe_is_told_which_loss_is_nearest() -> None:
     with pytest.raises(RecipeRejected) as caught:
         parse_recipe("[extra_losses]\nssmi = 1.0", "sci")
