@@ -340,8 +340,8 @@ def _card(
 def _shown(training: Mapping[str, Any]) -> str:
     """How many frames of what, of the sides that the paper learns from."""
     scenes = {
-        "day": "hand-held and ride video of one city's streets, and dashcam crops, by day",
-        "night": "such video and crops by night, surveillance and campus roads",
+        "day": "hand-held and ride video of one city's streets by day, and dashcam crops",
+        "night": "hand-held and ride video of one city's streets by night, dashcam crops, campus roads",
     }
     sides = PAPERS[training["paper"]].recipe.learns_from
     shown = "; ".join(f"{training[side]} {side} frames: {scenes[side]}" for side in sides)

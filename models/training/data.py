@@ -81,8 +81,16 @@ class UnpairedBatches:
             pairs = [self._pair(position) for position in positions]
             days, nights = zip(*pairs, strict=True)
             return Batch(torch.stack(days), torch.stack(nights), is_paired=True)
-        day, night = (torch.stack([self._crop(side, p) for p in positions]) for side in (DAY, NIGHT))
-        return Batch(day, night)
+        return Batch(self._crops(DAY, positions), self._crops(NIGHT, positions))
+
+    def sources(self, direction: Direction, step: int) -> Tensor:
+        """What a generator is shown of its side at the given step, as if none were spent on pairs."""
+        size = self._recipe.data.batch_size
+        side = DAY if direction is Direction.DAY2NIGHT else NIGHT
+        return self._crops(side, range(step * size, (step + 1) * size))
+
+    def _crops(self, side: int, positions: Iterable[int]) -> Tensor:
+        return torch.stack([self._crop(side, position) for position in positions])
 
     def examples(self, count: int) -> Batch:
         """Images of both sides, cropped in the middle to one size: the same at every step, to look at."""

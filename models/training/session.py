@@ -27,11 +27,13 @@ from models.training.papers import PAPERS, check_backbone
 from models.training.processes import ALONE, Team
 from models.training.recipe import Recipe
 from models.training.samples import sample_grid
+from models.training.statistics import settle_statistics
 from models.training.strict_toml import to_toml
 from models.weights import ConvertedWeights, save_weights
 
 CHECKPOINT = "checkpoint.pt"
 EXAMPLES = 4
+SETTLED_BY = 32  # batches
 LOADER_THREADS_CPU, LOADER_THREADS_CUDA = 2, 8
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -118,6 +120,7 @@ class _Session:
 
     def export(self) -> list[str]:
         """Writes the generators, loadable by `models.registry.load_generator`; returns the files' names."""
+        self._settle()
         content = {}
         for direction, generator in self.step.generators().items():
             weights = _weights_of(generator, PAPERS[self.order.paper].architecture, self.order.is_half)
@@ -128,6 +131,14 @@ class _Session:
         for name, data in content.items():
             write_whole(data, self.order.out / name)
         return list(content)
+
+    def _settle(self) -> None:
+        """Without averages the statistics are the training's, as published."""
+        if self.step.averages is None:
+            return
+        for direction, generator in self.step.generators().items():
+            sources = (self.batches.sources(direction, number) for number in range(SETTLED_BY))
+            settle_statistics(generator, (images.to(self.device) for images in sources))
 
     def _refuse_foreign_layout(self) -> None:
         generators = self.step.generators().values()
@@ -189,6 +200,8 @@ class _Session:
     def _sample(self, number: int) -> None:
         if not self.team.is_first:
             return
+        # what is shown is what would be exported; the next update forgets it
+        self._settle()
         path = self.order.out / "samples" / f"step-{number:07d}.png"
         write_whole(sample_grid(self.step.sample(self.batches.examples(EXAMPLES))), path)
         self.report({"event": "sample", "step": number, "file": f"samples/{path.name}"})
