@@ -49,6 +49,11 @@ GENERATORS: Mapping[str, GeneratorCard] = {
 BUNDLED: Mapping[str, BundledWeights] = {
     "cyclegan-day2night": BundledWeights(Direction.DAY2NIGHT, "cyclegan"),
     "cyclegan-night2day": BundledWeights(Direction.NIGHT2DAY, "cyclegan"),
+    "enlightengan-day2night": BundledWeights(Direction.DAY2NIGHT, "enlightengan"),
+    "enlightengan-night2day": BundledWeights(Direction.NIGHT2DAY, "enlightengan"),
+    "kind-day2night": BundledWeights(Direction.DAY2NIGHT, "kind"),
+    "kind-night2day": BundledWeights(Direction.NIGHT2DAY, "kind"),
+    "sci-night2day": BundledWeights(Direction.NIGHT2DAY, "sci"),
 }
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 
