@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.generators.interface import Generator, Scene, SceneObject
+from models.generators.interface import Direction, Generator, Scene, SceneObject
 from models.generators.network import ConfigValue
 from models.generators.sci import SCI
 from models.generators.zero_dce import ZeroDCE
 from models.inference import Translator
 from models.layouts import LAYOUTS, clean_kind
-from models.registry import GENERATORS, load_generator
+from models.registry import BUNDLED, GENERATORS, load_generator
 from models.weights import ConvertedWeights, save_weights
 
 MakeState = Callable[..., dict[str, Tensor]]
@@ -31,7 +31,7 @@ VARIANTS: dict[str, tuple[str, dict[str, ConfigValue]]] = {
     ),
     "cyclegan at 32 px": ("cyclegan", {"skip": True, "working_px": 32, "padding": "reflect"}),
 }
-NAMES = [*GENERATORS, *LAYOUTS, *VARIANTS]
+NAMES = [*GENERATORS, *LAYOUTS, *VARIANTS, *BUNDLED]
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +136,12 @@ def test_the_smallest_size_a_generator_declares_is_enough(
     images = torch.rand(1, 3, generator.stride, generator.stride)
     with torch.inference_mode():
         assert generator(images, [Scene(0)]).shape == images.shape
+
+
+@pytest.mark.parametrize("name", [*GENERATORS.keys() - {"identity"}, *BUNDLED])
+def test_the_way_to_night_darkens_and_the_way_to_day_brightens(name: str) -> None:
+    card = {**GENERATORS, **BUNDLED}[name]
+    is_to_night = card.direction is Direction.DAY2NIGHT
+    shown = photo(160, 240) if is_to_night else (photo(160, 240) // 4)
+    (made,) = Translator(load_generator(name), "cpu").translate([shown], [Scene(1)])
+    assert (made.mean() < 0.8 * shown.mean()) if is_to_night else (made.mean() > 1.1 * shown.mean())

@@ -36,11 +36,14 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def recipes(tiny_toml: str, tiny_cut: Recipe) -> dict[str, Recipe]:
+def recipes(tiny_toml: str, tiny_recipes: dict[str, Recipe]) -> dict[str, Recipe]:
     """Tiny ones that tell and save often; CycleGAN's pools hold two translations."""
     cyclegan = parse_recipe(tiny_toml.replace("pool_size = 3", "pool_size = 2"), "cyclegan")
-    lengths = replace(tiny_cut.length, steps=STEPS, log_every=1)
-    return {"cyclegan": replace(cyclegan, length=lengths), "cut": replace(tiny_cut, length=lengths)}
+    lengths = replace(cyclegan.length, steps=STEPS, log_every=1)
+    return {
+        paper: replace(recipe, length=lengths)
+        for paper, recipe in {**tiny_recipes, "cyclegan": cyclegan}.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +86,18 @@ def losses(folder: Path) -> list[dict[str, float]]:
 def test_both_have_the_same_bits(trained: Path, paper: str) -> None:
     first, second = (torch.load(trained / f"{paper}-{rank}.pt") for rank in (0, 1))
     assert first["losses"] == second["losses"]
-    assert all(torch.equal(tensor, second["networks"][key]) for key, tensor in first["networks"].items())
+    for key, tensor in first["networks"].items():
+        # what batch norms remember is of the images of their own process
+        assert "running_" in key or torch.equal(tensor, second["networks"][key]), key
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+# The others look at a batch as a whole, by batch norms or by the range of its gradients.
+@pytest.mark.parametrize("paper", ["cut", "cyclegan", "zero-dce"])
 def test_together_they_come_to_what_one_does_with_batches_twice_as_large(
     trained: Path, recipes: dict[str, Recipe], day_and_night: tuple[Path, Path], paper: str
 ) -> None:
-    twice = replace(recipes[paper], data=replace(recipes[paper].data, batch_size=2))
+    data = recipes[paper].data
+    twice = replace(recipes[paper], data=replace(data, batch_size=2 * data.batch_size))
     alone = two_processes.updated(
         paper, TrainingOrder(paper, *([f] for f in day_and_night), twice, trained), ALONE
     )

@@ -55,6 +55,7 @@ def wait_for(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
     raise AssertionError(f"the child ended before {event!r}")
 
 
+@pytest.mark.slow
 def test_killed_stopped_and_resumed_the_bits_are_those_of_one_run(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

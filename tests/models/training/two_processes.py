@@ -16,7 +16,7 @@ from models.errors import GeneratorError
 from models.training.cyclegan_recipe import CycleGANRecipe
 from models.training.data import UnpairedBatches
 from models.training.images import find_images
-from models.training.papers import PAPERS, load_recipe
+from models.training.papers import PAPERS, check_backbone, load_recipe
 from models.training.processes import Team, joined_team, leave
 from models.training.recipe import Recipe
 from models.training.session import TrainingOrder, run_training
@@ -64,7 +64,7 @@ def updated(paper: str, order: TrainingOrder, team: Team) -> dict[str, Any]:
     recipe = without_pools(order.recipe)
     day, night = (find_images(folders, "", 32).paths for folders in (order.day, order.night))
     batches = UnpairedBatches(day, night, recipe, team)
-    step = PAPERS[paper].step(recipe, None, team)
+    step = PAPERS[paper].step(recipe, None, team, check_backbone(recipe, None))
     losses = [step.update(batches.at(number), 1.0) for number in range(3)]
     return {"losses": losses, "networks": step.networks.state_dict()}
 
