@@ -65,12 +65,15 @@ class NetworkGenerator(Generator):
 
     def forward(self, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
         height, width = images.shape[-2:]
-        signed = self._extend(images * 2 - 1)
+        # In place where the memory is ours: for the smallest networks fresh memory is what takes the time.
+        signed = self._extend(images.mul(2).sub_(1))
         # Autocast may have computed in half precision: the blend happens in the precision of the images.
         translated = self.translate_scenes(signed, scenes)[..., :height, :width].to(images.dtype)
-        night = ((translated + 1) / 2).clamp(0, 1)
+        night = translated.add(1).div_(2).clamp_(0, 1)
+        if all(scene.strength == 1 for scene in scenes):
+            return night
         strength = images.new_tensor([scene.strength for scene in scenes]).view(-1, 1, 1, 1)
-        # lerp is exact at both ends: 0 gives the image itself, 1 the network's output itself.
+        # lerp is exact at both ends: 0 gives the image itself, 1 the network's output itself, as above.
         return torch.lerp(images, night, strength)
 
     def _extend(self, images: Tensor) -> Tensor:

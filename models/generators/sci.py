@@ -27,8 +27,8 @@ class SCI(NetworkGenerator):
         self.enhance = Illumination(channels)
 
     def translate(self, images: Tensor) -> Tensor:
-        shown = (images + 1) / 2
-        return relit(shown, self.enhance(shown)) * 2 - 1
+        shown = images.add(1).div_(2)
+        return relit(shown, self.enhance(shown)).mul_(2).sub_(1)
 
     @classmethod
     def config_of(cls, state: Mapping[str, Tensor]) -> dict[str, ConfigValue]:
@@ -60,4 +60,4 @@ class Illumination(nn.Module):
 
 def relit(images: Tensor, illumination: Tensor) -> Tensor:
     """The images as they would look in full light: both (B, 3, H, W) in [0, 1], and so is the result."""
-    return torch.clamp(images / illumination, 0, 1)
+    return torch.div(images, illumination).clamp_(0, 1)
