@@ -122,7 +122,7 @@ def demo(path: Path | None, target: Path) -> None:
 def print_made(made: dict[str, Any]) -> None:
     speed = f", {made['images_per_second']:.1f} images/s" if made["images_per_second"] else ""
     out.print(f"{made['frames']} frames with {made['boxes']} boxes in {duration(made['seconds'])}{speed}")
-    out.print(f"night dataset   {made['folder']}", soft_wrap=True, markup=False)
+    out.print(f"new dataset     {made['folder']}", soft_wrap=True, markup=False)
     out.print(f"contact sheet   {made['contact_sheet']}", soft_wrap=True, markup=False)
     out.print(f"card            {made['card']}", soft_wrap=True, markup=False)
     if made["format"] == "yolo":
