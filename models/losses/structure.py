@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 WINDOW_PX = 11  # of a Gaussian of sigma 1.5
 # How much each scale counts, from fine to coarse: Wang et al. (Asilomar 2003).
@@ -116,6 +115,9 @@ def _double(image: Tensor, kernel: Tensor, height: int, width: int) -> Tensor:
 
 def _similarity_and_contrast(translated: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """SSIM, and its contrast and structure terms alone, of each image: (B,) and (B,)."""
+    # takes a second to import, which every start of a worker would pay
+    from torchmetrics.functional.image import structural_similarity_index_measure  # noqa: PLC0415
+
     with torch.autocast(translated.device.type, enabled=False):
         similarity, contrast = structural_similarity_index_measure(
             translated, reference, data_range=1.0, reduction="none", return_contrast_sensitivity=True

@@ -5,7 +5,6 @@ from pathlib import Path
 from models.metrics.backbone import Backbone
 from models.metrics.errors import UnknownBackbone
 from models.metrics.streetnet import STREETNET, load_streetnet
-from models.metrics.torchvision_backbone import ALIASES, classifiers, load_torchvision
 
 
 def load_backbone(name: str = STREETNET) -> Backbone:
@@ -23,6 +22,9 @@ def load_backbone(name: str = STREETNET) -> Backbone:
     kind, _, file = name.partition(":")
     if name == STREETNET:
         return load_streetnet()
+    # takes a second to import, which every start of a worker would pay
+    from models.metrics.torchvision_backbone import ALIASES, classifiers, load_torchvision  # noqa: PLC0415
+
     known = [*ALIASES, *classifiers()]
     if kind not in known:
         raise UnknownBackbone(kind, [STREETNET, *known])

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from models.training.cut_recipe import CUTRecipe
 from models.training.cut_step import CUTStep
 from models.training.cyclegan_recipe import CycleGANRecipe
@@ -12,7 +14,6 @@ from models.training.cyclegan_step import CycleGANStep
 from models.training.enlightengan_recipe import EnlightenGANRecipe
 from models.training.enlightengan_step import EnlightenGANStep
 from models.training.errors import RecipeRejected
-from models.training.features import Features, load_features
 from models.training.kind_recipe import KinDRecipe
 from models.training.kind_step import KinDStep
 from models.training.recipe import Recipe
@@ -89,7 +90,7 @@ def directed(recipe: Recipe, direction: str) -> Recipe:
     return changed(recipe, {"direction": direction})
 
 
-def check_backbone(recipe: Recipe, file: Path | None) -> Features | None:
+def check_backbone(recipe: Recipe, file: Path | None) -> nn.Module | None:
     """What the recipe's perceptual losses look through; None if it has none.
 
     Raises:
@@ -97,6 +98,9 @@ def check_backbone(recipe: Recipe, file: Path | None) -> Features | None:
         GeneratorError: the file is damaged, or another network's: naming the tensors that differ.
     """
     if recipe.uses_features():
+        # torchvision takes a second to import, which every start of a worker would pay
+        from models.training.features import load_features  # noqa: PLC0415
+
         return load_features(recipe.perceptual, file)
     if file is not None:
         raise RecipeRejected(
