@@ -85,12 +85,15 @@ def read_classifier(name: str, path: Path) -> tuple[nn.Module, str]:
     # without it, Inception's and GoogLeNet's constructors spend seconds on drawing numbers
     options = {"init_weights": False} if name in ("inception_v3", "googlenet") else {}
     network = get_model(name, weights=None, **options)
-    _reject_misfits(name, state, network.state_dict())
+    reject_misfits(name, state, network.state_dict())
     network.load_state_dict(state)
     return network, hashlib.sha256(content).hexdigest()
 
 
-def _reject_misfits(name: str, state: State, expected: State) -> None:
+def reject_misfits(name: str, state: State, expected: State) -> None:
+    """Raises:
+    BackboneRejected: naming the tensors that differ.
+    """
     faults: dict[str, Collection[str]] = {
         # counts of batches came later than some of the published files, and mean nothing here
         "missing": [key for key in expected.keys() - state.keys() if not key.endswith("num_batches_tracked")],
@@ -103,7 +106,7 @@ def _reject_misfits(name: str, state: State, expected: State) -> None:
     if found:
         raise BackboneRejected(
             f"The tensors do not fit {name!r}: {'; '.join(found)}.",
-            "Use torchvision's own file for it; weights converted from TensorFlow have another layout.",
+            "Use the file published for it; weights converted from another framework have another layout.",
         )
 
 

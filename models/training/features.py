@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torchvision.models import vgg16
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from models.checkpoint_files import listed, read_checkpoint
+from models.checkpoint_files import read_checkpoint
 from models.layouts import State
 from models.metrics.errors import BackboneRejected, UnknownBackbone
 from models.metrics.streetnet import STREETNET, load_streetnet
-from models.metrics.torchvision_backbone import ALIASES, classifiers, read_classifier
+from models.metrics.torchvision_backbone import ALIASES, classifiers, read_classifier, reject_misfits
 from models.training.errors import RecipeRejected
 from models.training.recipe import Perceptual
 
@@ -165,14 +165,6 @@ def _caffe_vgg16(file: Path) -> nn.Module:
         convolution, _, part = key.partition(".")
         place = CAFFE_CONVOLUTIONS.get(convolution)
         renamed[key if place is None else f"features.{place}.{part}"] = tensor
-    expected = network.state_dict()
-    faults = {
-        "missing": expected.keys() - renamed.keys(),
-        "surplus": renamed.keys() - expected.keys(),
-        "of another shape": [k for k in expected if k in renamed and renamed[k].shape != expected[k].shape],
-    }
-    found = [f"{fault}: {listed(keys)}" for fault, keys in faults.items() if keys]
-    if found:
-        raise BackboneRejected(f"The tensors do not fit {VGG16_CAFFE!r}: {'; '.join(found)}.")
+    reject_misfits(VGG16_CAFFE, renamed, network.state_dict())
     network.load_state_dict(renamed)
     return network

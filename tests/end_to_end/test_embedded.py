@@ -195,7 +195,7 @@ def test_a_killed_worker_ends_in_the_same_manifest_byte_for_byte(stack: Stack, t
         undisturbed = client.wait(client.translate(dataset.id, "camera-night"))
         disturbed = client.translate(dataset.id, "camera-night")
         kills = 0
-        for victim in (child_pid, worker_pid):
+        for victim in (worker_pid, child_pid, worker_pid):
             done_before = client.job(disturbed.id).progress.frames_done
             wait_for(lambda: has_gone_on(client, disturbed.id, done_before), stack)  # noqa: B023
             if client.job(disturbed.id).finished_at is None:

@@ -17,7 +17,7 @@ import torch
 from models.training.checkpoint import read_checkpoint
 from models.training.data import UnpairedBatches
 from models.training.images import find_images
-from models.training.papers import parse_recipe
+from models.training.papers import PAPERS, parse_recipe
 from models.training.processes import ALONE, Team, joined_team
 from models.training.recipe import Recipe
 from models.training.session import TrainingOrder
@@ -82,7 +82,7 @@ def losses(folder: Path) -> list[dict[str, float]]:
     return [event["losses"] for event in events(folder) if event["event"] == "progress"]
 
 
-@pytest.mark.parametrize("paper", two_processes.TRAINED)
+@pytest.mark.parametrize("paper", PAPERS)
 def test_both_have_the_same_bits(trained: Path, paper: str) -> None:
     first, second = (torch.load(trained / f"{paper}-{rank}.pt") for rank in (0, 1))
     assert first["losses"] == second["losses"]
@@ -117,7 +117,7 @@ def test_both_hear_the_same(trained: Path) -> None:
     assert second == [[[0.5, 4.0], 5.0], [True, False], [], 0]
 
 
-@pytest.mark.parametrize("paper", two_processes.TRAINED)
+@pytest.mark.parametrize("paper", PAPERS)
 def test_a_stop_of_one_stops_both_and_resumed_they_end_with_the_same_bits(trained: Path, paper: str) -> None:
     whole, halves = trained / paper / "whole", trained / paper / "halves"
     ends = [event for event in events(halves) if event["event"] in ("stopped", "finished")]

@@ -21,14 +21,11 @@ from models.training.processes import Team, joined_team, leave
 from models.training.recipe import Recipe
 from models.training.session import TrainingOrder, run_training
 
-# With pools, with a step of two parts, with batch norms and features, with neither.
-TRAINED = ("cyclegan", "cut", "enlightengan", "zero-dce")
-
 
 def main(folder: Path, day: Path, night: Path) -> None:
     torch.set_num_threads(1)
     with joined_team("cpu") as (team, device):
-        for paper in TRAINED:
+        for paper in PAPERS:
             recipe = load_recipe(str(folder / f"{paper}.toml"), paper)
             order = TrainingOrder(paper, [day], [night], recipe, folder / paper / "whole", device=device)
             train(order, team, lambda: False)
