@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api import datasets, generators, health, jobs, quality, trainings, uploads
+from service.api import datasets, experiments, generators, health, jobs, quality, trainings, uploads
 from service.api.dependencies import Services
 from service.api.errors import add_error_handlers
 from service.jobs.database import Database
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     )
     add_error_handlers(app)
     app.include_router(health.router)
-    for part in (uploads, datasets, jobs, generators, trainings, quality):
+    for part in (uploads, datasets, jobs, generators, trainings, quality, experiments):
         app.include_router(part.router, prefix="/v1")
     return app
 

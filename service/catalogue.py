@@ -6,6 +6,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ ARCHITECTURES = ("cut", "cyclegan", "enlightengan", "kind", "sci", "zero-dce")
 # Their generators can be told how many times as bright the image shall become: the ratio.
 ADJUSTABLE = ("kind",)
 LOWEST_RATIO, HIGHEST_RATIO = 0.05, 20.0
+# What an experiment can train, by Ultralytics' names, smallest first within a family.
+DETECTORS = (
+    *(f"yolov5{size}u" for size in "nsmlx"),
+    *(f"yolov8{size}" for size in "nsmlx"),
+    *(f"yolo11{size}" for size in "nsmlx"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,21 @@ def find_generator(reference: str, imported: Iterable[GeneratorCard]) -> Generat
     if not fitting:
         raise UnknownGenerator(reference, {card.name for card in cards} | {card.reference for card in cards})
     return max(fitting, key=lambda card: card.version)
+
+
+def find_detector(name: str) -> str:
+    """Its name as Ultralytics writes it: `yolov5s` is what most call `yolov5su`, `yolov11n` is `yolo11n`.
+
+    Raises:
+        InvalidRequest: naming the nearest one and all there are.
+    """
+    spelt = name.strip().lower()
+    for candidate in (spelt, f"{spelt}u", spelt.replace("yolov11", "yolo11")):
+        if candidate in DETECTORS:
+            return candidate
+    near = get_close_matches(spelt, DETECTORS, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise InvalidRequest(f"There is no detector {name!r}.", f"{hint}There are: {', '.join(DETECTORS)}.")
 
 
 def check_import(name: str, architecture: str, direction: str) -> None:

@@ -3,13 +3,16 @@
 Without any variable everything lives in one folder: SQLite, a folder as object store, a folder as broker.
 """
 
+import json
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Settings(BaseSettings):
@@ -48,8 +51,21 @@ class Settings(BaseSettings):
     precision: Literal["", "float32", "bfloat16"] = ""
     """Of networks; empty: bfloat16 on a GPU that has it, float32 on a CPU. A CPU with bfloat16 units is about
     twice as fast with it, at a few grey levels of difference; one without them ignores it."""
+    allowed_detectors: Annotated[tuple[Sha256, ...], NoDecode] = ()
+    """Uploaded detectors (.pt) that experiments may start from, by their sha256, as a list with commas or in
+    JSON. Loading such a file runs whatever code it holds: allow only what you trust."""
     max_upload_bytes: int = Field(default=200 * 2**30, gt=0)
     log_level: str = "INFO"
+
+    @field_validator("allowed_detectors", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip().lower()
+        return (
+            json.loads(text) if text.startswith("[") else [word for word in re.split(r"[,\s]+", text) if word]
+        )
 
     @property
     def database(self) -> str:

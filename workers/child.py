@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import structlog
 
+from models.detection.detector_process import DetectorMissing, DetectorRefused
 from models.errors import CheckpointRejected, GeneratorError, NotEnoughMemory
 from models.training.errors import ImagesRejected, LossNotFinite, RecipeRejected
 from service.errors import NightshiftError
@@ -32,6 +33,8 @@ GENERATOR_CODES: dict[type[GeneratorError], str] = {
     RecipeRejected: "recipe-rejected",
     ImagesRejected: "images-rejected",
     LossNotFinite: "loss-not-finite",
+    DetectorMissing: "detector-missing",
+    DetectorRefused: "detector-refused",
 }
 
 

@@ -6,7 +6,10 @@ from workers.stages.assemble import assemble_dataset
 from workers.stages.import_generator import import_generator
 from workers.stages.ingest import ingest_frames, plan_ingest
 from workers.stages.measure import measure_frames, plan_quality, publish_quality
+from workers.stages.plan_experiment import plan_experiment
 from workers.stages.preview import assemble_preview
+from workers.stages.report import publish_experiment
+from workers.stages.train_detector import train_detector
 from workers.stages.train_generator import plan_training, publish_generators, train_generator
 from workers.stages.translate import plan_translation, translate_frames
 
@@ -24,6 +27,9 @@ STAGES: dict[tuple[JobKind, Stage], StageFunction] = {
     (JobKind.QUALITY, Stage.PLAN): plan_quality,
     (JobKind.QUALITY, Stage.WORK): measure_frames,
     (JobKind.QUALITY, Stage.PUBLISH): publish_quality,
+    (JobKind.EXPERIMENT, Stage.PLAN): plan_experiment,
+    (JobKind.EXPERIMENT, Stage.WORK): train_detector,
+    (JobKind.EXPERIMENT, Stage.PUBLISH): publish_experiment,
 }
 
 

@@ -12,11 +12,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, encode_cursor
+from service.api.experiment_wishes import ThenTrain
 from service.api.idempotency import IdempotentRoute
 from service.api.views import JobView, Page
 from service.catalogue import HIGHEST_RATIO, LOWEST_RATIO
 from service.datasets.selection import Selection
 from service.errors import NotFound, ObjectNotFound
+from service.jobs.experiments import submit_chain
 from service.jobs.job import Job, JobKind
 from service.jobs.results import report_so_far
 from service.jobs.submit import TranslationWish, retry, submit_translation
@@ -38,7 +40,9 @@ class NewTranslation(BaseModel):
     """`generator`: a name of the catalogue, or name:version. `preview`: translate only so many frames and
     answer with a contact sheet, no dataset. `error_budget`: the share of images that may fail.
     `quality_frames`: how many of the results are measured for the report, at most. `ratio`: how many times as
-    bright the images shall become, for generators that can be told; without it, what they were made with."""
+    bright the images shall become, for generators that can be told; without it, what they were made with.
+    `then_train`: an experiment that begins when the result is there; `follow_up_id` in the answer names it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,14 +58,18 @@ class NewTranslation(BaseModel):
     batch_size: Annotated[int, Field(ge=0, le=256)] = 0
     error_budget: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05
     quality_frames: Annotated[int, Field(ge=0, le=100_000)] = 256
+    then_train: ThenTrain | None = None
 
 
 @router.post("/translations", status_code=202)
 def create_translation(wish: NewTranslation, here: Here) -> JobView:
     """Translate a dataset. Answers at once; the result's dataset id is in the job."""
-    values = wish.model_dump(exclude={"select"})
-    job = submit_translation(here.desk, TranslationWish(**values, selection=Selection.from_json(wish.select)))
-    return job_view(here, job)
+    values = wish.model_dump(exclude={"select", "then_train"})
+    translation = TranslationWish(**values, selection=Selection.from_json(wish.select))
+    if wish.then_train is None:
+        return job_view(here, submit_translation(here.desk, translation))
+    allowed = here.settings.allowed_detectors
+    return job_view(here, submit_chain(here.desk, translation, wish.then_train.wish(), allowed)[0])
 
 
 @router.get("/jobs")
@@ -147,7 +155,7 @@ def job_report(here: Services, job: Job) -> dict[str, Any]:
 
 
 def job_view(here: Services, job: Job) -> JobView:
-    return JobView.of(job, here.desk.jobs.progress(job))
+    return JobView.of(job, here.desk.jobs.progress(job), here.desk.jobs.follow_up(job.id))
 
 
 def _view_by_id(here: Services, job_id: str) -> JobView:

@@ -75,7 +75,9 @@ class JobError(BaseModel):
 
 
 class JobView(BaseModel):
-    """`dataset_id` is what the job works on, `result_id` the dataset that it makes."""
+    """`dataset_id` is what the job works on, `result_id` the dataset that it makes. It begins when the job
+    `after_id` has succeeded, if there is one, and `follow_up_id` when this one has.
+    """
 
     id: str
     kind: JobKind
@@ -83,6 +85,8 @@ class JobView(BaseModel):
     dataset_id: str | None
     result_id: str | None
     parent_id: str | None
+    after_id: str | None = None
+    follow_up_id: str | None = None
     error: JobError | None
     progress: ProgressView
     spec: dict[str, Any]
@@ -92,7 +96,7 @@ class JobView(BaseModel):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job, progress: Progress) -> "JobView":
+    def of(cls, job: Job, progress: Progress, follow_up_id: str | None = None) -> "JobView":
         error = None if job.error_code is None else JobError(code=job.error_code, message=job.error or "")
         return cls(
             id=job.id,
@@ -101,6 +105,8 @@ class JobView(BaseModel):
             dataset_id=job.dataset_id,
             result_id=job.result_id,
             parent_id=job.parent_id,
+            after_id=job.after_id,
+            follow_up_id=follow_up_id,
             error=error,
             progress=ProgressView.of(progress),
             spec=job.spec,
@@ -134,6 +140,41 @@ class TrainingView(BaseModel):
     seconds_left: float | None
     losses: dict[str, float]
     samples: list[int]
+
+
+class RunView(BaseModel):
+    """The training of one arm with one seed: `state` is waiting, training or done; `steps` is 0 until it has
+    begun. `validation` has map50 and map50_95 on the validation frames, never on the test set.
+    """
+
+    arm: str
+    seed: int
+    state: str
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    losses: dict[str, float] = {}
+    validation: dict[str, float] = {}
+
+
+class ArmView(BaseModel):
+    """`parts`: what is trained on; `generator`: what brightens test frames, of an arm that trains none."""
+
+    name: str
+    parts: list[dict[str, Any]]
+    generator: str | None
+    runs: list[RunView]
+
+
+class ExperimentView(BaseModel):
+    """How far an experiment is. `current` is the run that was heard of last, `verdict` null until the end."""
+
+    job: JobView
+    arms: list[ArmView]
+    pretraining: RunView | None
+    current: RunView | None
+    verdict: str | None
 
 
 class GeneratorView(BaseModel):

@@ -9,6 +9,7 @@ import typer
 from service.catalogue import ARCHITECTURES
 from service.client import local
 from service.client.client import ApiError, Client, JobFailed, ServerUnreachable
+from service.client.experiment import experiment, follow, follow_up, parse_seeds, words
 from service.client.folder import UploadSource
 from service.client.groups import datasets, generators, jobs
 from service.client.options import (
@@ -25,6 +26,7 @@ from service.client.options import (
     QualityFrames,
     Ratio,
     Seed,
+    Seeds,
     Select,
     Server,
     Strength,
@@ -32,7 +34,15 @@ from service.client.options import (
     Unlabelled,
     parse_pairs,
 )
-from service.client.output import err, out, print_dataset, print_json, print_quality, print_report
+from service.client.output import (
+    err,
+    out,
+    print_dataset,
+    print_experiment,
+    print_json,
+    print_quality,
+    print_report,
+)
 from service.client.progress import job_bar, send, training_bar, transfer
 from service.datasets.selection import Selection
 from service.errors import NightshiftError
@@ -54,7 +64,7 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     data: Annotated[Path, typer.Option(help="where everything is kept")] = Path("nightshift-data"),
     workers: Annotated[int, typer.Option(min=1, max=64, help="how many ingest and translate")] = 1,
-    trainers: Annotated[int, typer.Option(min=0, max=64, help="how many train generators")] = 1,
+    trainers: Annotated[int, typer.Option(min=0, max=64, help="how many train generators and detectors")] = 1,
 ) -> None:
     """Run API, workers and reconciler on this machine until Ctrl-C. No other server is needed."""
     local.serve(data, port, workers, trainers)
@@ -119,19 +129,45 @@ def translate(
     batch_size: BatchSize = 0,
     error_budget: ErrorBudget = 0.05,
     quality_frames: QualityFrames = 256,
+    then_train: Annotated[
+        str,
+        typer.Option(help="when it is done, train this detector by day and with the result; see experiment"),
+    ] = "",
+    test: Annotated[str, typer.Option(help="with --then-train: the night dataset to score it on")] = "",
+    night: Annotated[str, typer.Option(help="with --then-train: real night frames, as upper bound")] = "",
+    test_select: Annotated[list[str] | None, typer.Option(help="only such test frames; repeatable")] = None,
+    night_select: Annotated[list[str] | None, typer.Option(help="only such night frames; repeatable")] = None,
+    seeds: Seeds = "3",
+    steps: Annotated[int | None, typer.Option(min=0, help="updates of every detector")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="passes over the day frames")] = None,
+    image_px: Annotated[int | None, typer.Option(min=32, max=2048, help="what detectors see")] = None,
+    preset: Annotated[str, typer.Option(help="of the experiment: classic or finetune")] = "",
+    categories: Annotated[str, typer.Option(help="only these are learnt and scored: car,bus")] = "",
+    map_category: MapCategory = None,
     server: Server = LOCAL_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Translate a dataset: a new one with the same labels, or with --preview a sheet of pairs to look at."""
+    """Translate a dataset: a new one with the same labels, or with --preview a sheet of pairs to look at.
+
+    With --then-train and --test an experiment follows: does the result make a detector better at night?
+    """
+    following = follow_up(
+        then_train, test, night, test_select, night_select, seeds=parse_seeds(seeds), steps=steps,
+        epochs=epochs, image_px=image_px, preset=preset or None, categories=words(categories),
+        category_map=parse_pairs(map_category or []),
+    )  # fmt: skip
     with Client(server) as client:
         job = client.translate(
             dataset, generator, name=name, select=Selection.parse(select or []).to_json(), preview=preview,
             seed=seed, strength=strength, ratio=ratio, jpeg_quality=quality, batch_size=batch_size,
-            error_budget=error_budget, quality_frames=quality_frames,
+            error_budget=error_budget, quality_frames=quality_frames, then_train=following,
         )  # fmt: skip
         if watch or preview:
             with job_bar(err, "Translating") as show:
                 job = client.wait(job, show)
+        if job.follow_up_id is not None:
+            follow(client, job, watch, as_json)
+            return
         if preview:
             client.contact_sheet(job.id, sheet)
             err.print(f"Pairs of {preview} frames: {sheet}")
@@ -195,6 +231,9 @@ def train(
         out.print("\n".join(job.outcome["generators"]) if watch else job.id)
 
 
+app.command()(experiment)
+
+
 @app.command()
 def quality(
     dataset: Annotated[str, typer.Argument(help="a dataset's id")],
@@ -253,11 +292,14 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """What was found while a dataset was made: what was left out, changed or looks wrong, and what to do.
-    Of a translation also its quality.
+    Of a translation also its quality; of an experiment its verdict and its arms.
     """
     with Client(server) as client:
         found = client.job_report(dataset) if dataset.startswith("job-") else client.report(dataset)
-    print_json(found) if as_json else print_report(found)
+    if as_json:
+        print_json(found)
+    else:
+        print_experiment(found) if "verdict" in found else print_report(found)
 
 
 @app.command()

@@ -8,7 +8,8 @@ client.download(job.result_id, "./night")
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 from service.api.views import (
     DatasetAndJob,
     DatasetView,
+    ExperimentView,
     GeneratorView,
     JobView,
     TrainingView,
@@ -122,7 +124,7 @@ class Client:
 
     def translate(self, dataset_id: str, generator: str, **options: Any) -> JobView:
         """`options`: name, select, preview, seed, strength, ratio, jpeg_quality, batch_size, error_budget,
-        quality_frames.
+        quality_frames, then_train (an experiment that follows: what `experiment` takes).
         """
         body = {"dataset_id": dataset_id, "generator": generator, **options}
         return JobView.model_validate(self._call("POST", "/v1/translations", json=body))
@@ -187,16 +189,7 @@ class Client:
 
     def archive(self, dataset_id: str, form: str = "yolo") -> Iterator[bytes]:
         """The dataset's zip, in pieces as they come."""
-        try:
-            with self._http.stream(
-                "GET", f"/v1/datasets/{dataset_id}/archive", params={"format": form}
-            ) as response:
-                if response.is_error:
-                    response.read()
-                    raise _api_error(response)
-                yield from response.iter_bytes(1 << 20)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+        return self._stream(f"/v1/datasets/{dataset_id}/archive", format=form)
 
     def generators(self) -> list[GeneratorView]:
         return [GeneratorView.model_validate(item) for item in self._pages("/v1/generators")]
@@ -231,6 +224,41 @@ class Client:
             **options,
         }
         return JobView.model_validate(self._call("POST", "/v1/trainings", json=body))
+
+    def experiment(self, data: Mapping[str, Any], test: str | Mapping[str, Any], **options: Any) -> JobView:
+        """`data`: by name, such as day, night or synthetic, a dataset's id or `{"dataset_id", "select"}`;
+        `test`: the same of the night test set. `options`: name, detector or detector_upload_id, arms, preset,
+        seeds, steps, epochs, batch, image_px, patience, budget, pretrain_steps, learning_rate,
+        frames_at_most, test_at_most, validation_frames, categories, category_map, scenes, scene_attribute,
+        resamples, allow_leakage.
+        """
+        sides = {name: chosen_frames(each) for name, each in data.items()}
+        body = {"data": sides, "test": chosen_frames(test), **options}
+        return JobView.model_validate(self._call("POST", "/v1/experiments", json=body))
+
+    def experiment_status(self, job_id: str) -> ExperimentView:
+        return ExperimentView.model_validate(self._call("GET", f"/v1/experiments/{job_id}"))
+
+    def experiment_report(self, job_id: str) -> dict[str, Any]:
+        """What an experiment found; the job must have succeeded."""
+        report: dict[str, Any] = self._call("GET", f"/v1/experiments/{job_id}/report")
+        return report
+
+    def experiment_page(self, job_id: str) -> bytes:
+        """The report as one HTML page that needs nothing else."""
+        return self._send("GET", f"/v1/experiments/{job_id}/report.html").content
+
+    def experiment_summary(self, job_id: str) -> str:
+        """The report in short, as Markdown."""
+        return self._send("GET", f"/v1/experiments/{job_id}/report.md").text
+
+    def detector(self, job_id: str, arm: str, seed: int, path: str | Path) -> Path:
+        """Save the best weights of an experiment's arm with a seed, as Ultralytics loads them."""
+        name = urllib.parse.quote(arm, safe="")
+        with Path(path).open("wb") as file:
+            for block in self._stream(f"/v1/experiments/{job_id}/detectors/{name}/{seed}"):
+                file.write(block)
+        return Path(path)
 
     def measure(self, dataset_id: str, **options: Any) -> JobView:
         """`options`: reference_id, select, reference_select, backbone, backbone_upload_id. The figures are in
@@ -267,10 +295,25 @@ class Client:
             raise _api_error(response)
         return response
 
+    def _stream(self, path: str, **params: str) -> Iterator[bytes]:
+        try:
+            with self._http.stream("GET", path, params=params) as response:
+                if response.is_error:
+                    response.read()
+                    raise _api_error(response)
+                yield from response.iter_bytes(1 << 20)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
     def _unreachable(self, error: httpx.TransportError) -> NightshiftError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return ServerUnreachable(self.url)
         return ApiError(0, "connection-lost", f"The connection to {self.url} broke off ({error}). Try again.")
+
+
+def chosen_frames(frames: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A dataset's id alone means all its frames."""
+    return {"dataset_id": frames} if isinstance(frames, str) else dict(frames)
 
 
 def _api_error(response: httpx.Response) -> ApiError:

@@ -28,6 +28,7 @@ Strict = Annotated[bool, typer.Option(help="reject the dataset if anything in it
 Licence = Annotated[str, typer.Option(help="under which licence the data is; every derived card repeats it")]
 GeneratorName = Annotated[str, typer.Option(help="a name of the catalogue, or name:version")]
 Seed = Annotated[int, typer.Option(min=0, help="decides every random choice")]
+Seeds = Annotated[str, typer.Option(help="of detectors: how many, or which ones: 3 or 0,1,2")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0: no change, 1: the full effect")]
 Ratio = Annotated[
     float | None,

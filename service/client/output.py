@@ -25,11 +25,7 @@ FIGURES = {
 
 
 def print_json(value: Any) -> None:
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
-    elif isinstance(value, list):
-        value = [item.model_dump(mode="json") if isinstance(item, BaseModel) else item for item in value]
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console = out) -> None:
@@ -93,6 +89,27 @@ def print_quality(quality: Mapping[str, Any], console: Console = out) -> None:
     print_table(["figure", "value", "what it says"], rows, console)
 
 
+def print_experiment(report: Mapping[str, Any], console: Console = out) -> None:
+    """The verdict, then each arm: its mean over the seeds and how far it is from the baseline."""
+    console.print(escape(str(report["verdict"])), soft_wrap=True)
+    gained = {each["arm"]: each for each in report["differences"] if each["metric"] == "map50"}
+    closed = {each["arm"]: each for each in report["gap_closed"]}
+    rows = [
+        (
+            arm["name"],
+            arm["frames"],
+            _spread(arm["scores"]["map50"]),
+            _spread(arm["scores"]["map50_95"]),
+            _points(gained.get(arm["name"])),
+            _share(closed.get(arm["name"])),
+        )
+        for arm in report["arms"]
+    ]
+    console.print(f"Baseline: {escape(str(report['baseline']))}. In per cent, 95 % intervals in brackets.")
+    columns = ["arm", "frames", "night mAP50", "mAP50-95", "mAP50 beside baseline", "gap closed"]
+    print_table(columns, rows, console)
+
+
 def print_card(card: GeneratorView, console: Console = out) -> None:
     """What a user wants to know of a generator before using it."""
     rows = [
@@ -125,6 +142,36 @@ def _measured(quality: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapp
     for name, inner in quality.items():
         if isinstance(inner, Mapping):
             yield from _measured(inner, f"{path}, {name}" if path else name)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _spread(score: Mapping[str, Any]) -> str:
+    if score["mean"] is None:
+        return "none"
+    return f"{100 * score['mean']:.1f}" + (f" ± {100 * score['sd']:.1f}" if score["sd"] is not None else "")
+
+
+def _points(difference: Mapping[str, Any] | None) -> str:
+    if difference is None or difference["difference"] is None:
+        return ""
+    return f"{100 * difference['difference']:+.1f}{_interval(difference['interval'], '+.1f')}"
+
+
+def _share(gap: Mapping[str, Any] | None) -> str:
+    if gap is None or gap["value"] is None:
+        return ""
+    return f"{100 * gap['value']:.0f}{_interval(gap['interval'], '.0f')}"
+
+
+def _interval(interval: Sequence[float] | None, form: str) -> str:
+    return "" if interval is None else f" [{' to '.join(format(100 * end, form) for end in interval)}]"
 
 
 def _figure(figure: Mapping[str, Any]) -> str:

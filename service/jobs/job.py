@@ -12,6 +12,7 @@ class JobKind(StrEnum):
     GENERATOR_IMPORT = "generator-import"
     TRAINING = "training"
     QUALITY = "quality"
+    EXPERIMENT = "experiment"
 
 
 class JobState(StrEnum):
@@ -74,13 +75,15 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
 }
 
 # Jobs of a single shard that takes hours: it is never cut, and goes on from its last checkpoint.
-LONG_KINDS = frozenset({JobKind.TRAINING})
+LONG_KINDS = frozenset({JobKind.TRAINING, JobKind.EXPERIMENT})
 # A shard of an hour or a day must not stand before those of seconds: trainings have workers of their own.
 SHARDS, TRAININGS = "shards", "trainings"
 QUEUES: Mapping[str, frozenset[JobKind]] = {SHARDS: frozenset(JobKind) - LONG_KINDS, TRAININGS: LONG_KINDS}
 
 # The kinds of events that a training leaves: losses with the time left, a grid to look at, a checkpoint.
 TRAINING_EVENT, SAMPLE_EVENT, CHECKPOINT_EVENT = "training", "sample", "checkpoint"
+# How far the detector of one arm and seed is.
+DETECTOR_EVENT = "detector"
 
 FINAL_JOB_STATES = frozenset(state for state, following in JOB_MOVES.items() if not following)
 ACTIVE_JOB_STATES = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PUBLISHING})
@@ -99,7 +102,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request for work. `spec` holds what was asked for; times are seconds since the epoch."""
+    """One request for work. `spec` holds what was asked for; times are seconds since the epoch. A job with an
+    `after_id` waits until that job has succeeded.
+    """
 
     id: str
     kind: JobKind
@@ -109,6 +114,7 @@ class Job:
     dataset_id: str | None
     result_id: str | None
     parent_id: str | None
+    after_id: str | None
     error_code: str | None
     error: str | None
     outcome: dict[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from service.jobs.database import Database, database_now
 from service.jobs.job import (
@@ -48,7 +48,7 @@ class LeaseStore:
         with self.database.writing() as connection:
             now = connection.scalar(select(database_now()))
             is_active = select(jobs.c.id).where(
-                jobs.c.id == job_id, jobs.c.state.in_(list(ACTIVE_JOB_STATES))
+                jobs.c.id == job_id, jobs.c.state.in_(list(ACTIVE_JOB_STATES)), _may_begin()
             )
             claimed = connection.execute(
                 update(shards)
@@ -249,6 +249,7 @@ class LeaseStore:
                     shards.c.state == ShardState.PENDING,
                     jobs.c.state.in_(list(ACTIVE_JOB_STATES)),
                     jobs.c.kind.in_(list(kinds)),
+                    _may_begin(),
                     shards.c.not_before <= database_now(),
                     shards.c.hinted_at < database_now() - HINT_AGAIN_AFTER_SECONDS,
                 )
@@ -264,7 +265,9 @@ class LeaseStore:
             return [(job_id, index) for job_id, index in due]
 
     def unsettled_jobs(self) -> list[str]:
-        """Jobs that have no shard left to do but have not moved on: whoever should have moved them died."""
+        """Jobs that have no shard left to do but have not moved on: whoever should have moved them died. And
+        those that wait for a job that ended without success.
+        """
         waiting = select(shards.c.index).where(
             shards.c.job_id == jobs.c.id,
             or_(
@@ -272,11 +275,11 @@ class LeaseStore:
                 and_(shards.c.state == ShardState.PENDING, jobs.c.state != JobState.CANCELLING),
             ),
         )
-        query = select(jobs.c.id).where(
-            jobs.c.state.in_([JobState.RUNNING, JobState.CANCELLING]), ~waiting.exists()
-        )
+        is_forgotten = and_(jobs.c.state.in_([JobState.RUNNING, JobState.CANCELLING]), ~waiting.exists())
+        lost = _predecessor([JobState.FAILED, JobState.CANCELLED])
+        waits_in_vain = and_(jobs.c.state == JobState.QUEUED, lost)
         with self.database.reading() as connection:
-            return list(connection.scalars(query))
+            return list(connection.scalars(select(jobs.c.id).where(or_(is_forgotten, waits_in_vain))))
 
     def settle_job(self, job_id: str) -> None:
         with self.database.writing() as connection:
@@ -336,3 +339,15 @@ class LeaseStore:
     def _add_outcome(self, connection: Connection, job_id: str, outcome: dict[str, Any]) -> None:
         known = connection.scalar(select(jobs.c.outcome).where(jobs.c.id == job_id)) or {}
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(outcome={**known, **outcome}))
+
+
+def _may_begin() -> ColumnElement[bool]:
+    """Of a row of jobs: it follows no other, or the one that it follows has succeeded."""
+    return or_(jobs.c.after_id.is_(None), _predecessor([JobState.SUCCEEDED]))
+
+
+def _predecessor(states: Collection[JobState]) -> ColumnElement[bool]:
+    """Of a row of jobs: the one that it follows is in one of these states."""
+    earlier = jobs.alias()
+    found = select(earlier.c.id).where(earlier.c.id == jobs.c.after_id, earlier.c.state.in_(list(states)))
+    return found.correlate(jobs).exists()

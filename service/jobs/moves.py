@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from service.jobs.database import database_now
-from service.jobs.job import FINAL_JOB_STATES, DatasetState, JobState
+from service.jobs.job import ACTIVE_JOB_STATES, FINAL_JOB_STATES, DatasetState, JobState
 from service.jobs.tables import datasets, events, jobs
+
+_ENDINGS = {JobState.FAILED: "failed", JobState.CANCELLED: "been cancelled"}
 
 
 def record_event(connection: Connection, job_id: str, kind: str, **data: Any) -> None:
@@ -31,6 +33,7 @@ def move_job(
     record_event(connection, job_id, "state", state=target, **facts)
     if target in (JobState.CANCELLED, JobState.FAILED):
         _reject_result(connection, job_id)
+        _fail_followers(connection, job_id, target)
     return True
 
 
@@ -43,6 +46,21 @@ def move_dataset(
         .values(state=target, version=datasets.c.version + 1, **values)
     )
     return moved.rowcount == 1
+
+
+def fail_follower(connection: Connection, job_id: str, after_id: str, state: JobState) -> None:
+    """A job waits for one that will never succeed. Doing it twice changes nothing."""
+    move_job(
+        connection, job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code="chained-job-failed",
+        error=f"It was to follow job {after_id}, which has {_ENDINGS[state]}. Retry that one, then this.",
+    )  # fmt: skip
+
+
+def _fail_followers(connection: Connection, job_id: str, state: JobState) -> None:
+    """Those that wait for a job end with it, in the same transaction."""
+    waiting = select(jobs.c.id).where(jobs.c.after_id == job_id, jobs.c.state.in_(list(ACTIVE_JOB_STATES)))
+    for follower_id in connection.scalars(waiting).all():
+        fail_follower(connection, follower_id, job_id, state)
 
 
 def _reject_result(connection: Connection, job_id: str) -> None:

@@ -6,15 +6,19 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, select
 
 from service.jobs.job import JobState, ShardPlan, ShardState, Stage
-from service.jobs.moves import move_job
+from service.jobs.moves import fail_follower, move_job
 from service.jobs.tables import jobs, shards
 from service.storage import keys
 
 
 def settle(connection: Connection, job_id: str) -> None:
-    job = connection.execute(select(jobs.c.state, jobs.c.spec).where(jobs.c.id == job_id)).one()
+    job = connection.execute(
+        select(jobs.c.state, jobs.c.spec, jobs.c.after_id).where(jobs.c.id == job_id)
+    ).one()
     if job.state == JobState.CANCELLING:
         settle_cancelled(connection, job_id)
+    elif job.state == JobState.QUEUED and job.after_id is not None:
+        _settle_follower(connection, job_id, job.after_id)
     elif job.state == JobState.RUNNING:
         _settle_running(connection, job_id, float(job.spec.get("error_budget", 1.0)))
 
@@ -55,6 +59,13 @@ def complete_shard_row(row: dict[str, Any]) -> dict[str, Any]:
         "position": 0, "frames_total": 0, "frames_done": 0, "frames_failed": 0,
     }  # fmt: skip
     return {**defaults, **row}
+
+
+def _settle_follower(connection: Connection, job_id: str, after_id: str) -> None:
+    """It may have been made in the moment when the job before it ended."""
+    state = connection.scalar(select(jobs.c.state).where(jobs.c.id == after_id))
+    if state in (JobState.FAILED, JobState.CANCELLED):
+        fail_follower(connection, job_id, after_id, JobState(state))
 
 
 def _settle_running(connection: Connection, job_id: str, error_budget: float) -> None:

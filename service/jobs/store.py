@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_
@@ -11,7 +11,6 @@ from service.errors import IllegalTransition, NotFound
 from service.jobs.database import Database, database_now
 from service.jobs.job import (
     ACTIVE_JOB_STATES,
-    LONG_KINDS,
     TRAINING_EVENT,
     DatasetState,
     Event,
@@ -36,6 +35,27 @@ def new_id(kind: str) -> str:
     return f"{kind}-{secrets.token_hex(6)}"
 
 
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be, with its first shards, and with `result` the row of the dataset that it will make.
+
+    A retry names its parent's `result_id` instead: it takes up that dataset. `is_planned`: the shards are
+    there already, so the job runs from the start. `after_id`: the job that must have succeeded before.
+    """
+
+    id: str
+    kind: JobKind
+    spec: dict[str, Any]
+    first_shards: Sequence[dict[str, Any]]
+    dataset_id: str | None = None
+    result: dict[str, Any] | None = None
+    result_id: str | None = None
+    parent_id: str | None = None
+    after_id: str | None = None
+    outcome: dict[str, Any] = field(default_factory=dict)
+    is_planned: bool = False
+
+
 class JobStore:
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -47,37 +67,26 @@ class JobStore:
         first_shards: Sequence[dict[str, Any]],
         *,
         job_id: str,
-        dataset_id: str | None = None,
-        result: dict[str, Any] | None = None,
-        result_id: str | None = None,
-        parent_id: str | None = None,
-        outcome: dict[str, Any] | None = None,
-        is_planned: bool = False,
+        **more: Any,
     ) -> None:
-        """Add a job with its first shards, and with `result` the row of the dataset that it will make.
+        """Add one job; `more` are further fields of a `NewJob`."""
+        self.add([NewJob(job_id, kind, spec, first_shards, **more)])
 
-        A retry names its parent's `result_id` instead: it takes up that dataset. `is_planned`: the shards are
-        there already, so the job runs from the start.
+    def add(self, new: Sequence[NewJob]) -> None:
+        """Add jobs that belong together: all of them, or none.
 
         Raises:
             IllegalTransition: another retry has taken up the dataset.
         """
-        state = JobState.RUNNING if is_planned else JobState.QUEUED
         with self.database.writing() as connection:
-            if result is not None:
-                self._create_dataset(connection, result, job_id)
-                result_id = result["id"]
-            elif result_id is not None:
-                self._take_up_dataset(connection, result_id, job_id)
-            connection.execute(
-                insert(jobs).values(
-                    id=job_id, kind=kind, state=state, version=1, spec=spec, dataset_id=dataset_id,
-                    result_id=result_id, parent_id=parent_id, outcome=outcome or {},
-                    created_at=database_now(), started_at=database_now() if is_planned else None,
-                )
-            )  # fmt: skip
-            connection.execute(insert(shards), [complete_shard_row(row) for row in first_shards])
-            record_event(connection, job_id, "state", state=state)
+            for job in new:
+                self._add(connection, job)
+
+    def follow_up(self, job_id: str) -> str | None:
+        """The latest job that begins when this one has succeeded."""
+        query = select(jobs.c.id).where(jobs.c.after_id == job_id)
+        with self.database.reading() as connection:
+            return connection.scalar(query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(1))
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as connection:
@@ -119,7 +128,7 @@ class JobStore:
         with self.database.reading() as connection:
             total, done, failed, done_here, now = connection.execute(query).one()
         progress = _with_rate(job, int(total), int(done), int(failed), int(done_here), float(now))
-        return self._as_the_trainer_sees_it(job, progress) if job.kind in LONG_KINDS else progress
+        return self._as_the_trainer_sees_it(job, progress) if job.kind is JobKind.TRAINING else progress
 
     def events(self, job_id: str, after: int = 0, limit: int = 500, kind: str | None = None) -> list[Event]:
         query = (
@@ -166,6 +175,24 @@ class JobStore:
             return move_job(
                 connection, job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code=code, error=message
             )
+
+    def _add(self, connection: Connection, new: NewJob) -> None:
+        state = JobState.RUNNING if new.is_planned else JobState.QUEUED
+        result_id = new.result_id
+        if new.result is not None:
+            self._create_dataset(connection, new.result, new.id)
+            result_id = new.result["id"]
+        elif result_id is not None:
+            self._take_up_dataset(connection, result_id, new.id)
+        connection.execute(
+            insert(jobs).values(
+                id=new.id, kind=new.kind, state=state, version=1, spec=new.spec, dataset_id=new.dataset_id,
+                result_id=result_id, parent_id=new.parent_id, after_id=new.after_id, outcome=new.outcome,
+                created_at=database_now(), started_at=database_now() if new.is_planned else None,
+            )
+        )  # fmt: skip
+        connection.execute(insert(shards), [complete_shard_row(row) for row in new.first_shards])
+        record_event(connection, new.id, "state", state=state)
 
     def _take_up_dataset(self, connection: Connection, dataset_id: str, job_id: str) -> None:
         if not move_dataset(

@@ -1,5 +1,6 @@
 """What a user can ask for: each function checks the wish, writes the job, then rings the doorbell."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -7,13 +8,13 @@ from service.catalogue import check_import, check_ratio, check_training
 from service.datasets.dataset import Split, TimeOfDay
 from service.datasets.plan import Options
 from service.datasets.selection import Selection
-from service.errors import IllegalTransition
-from service.jobs.job import Job, JobKind, JobState, Shard, ShardState, Stage
+from service.errors import IllegalTransition, InvalidRequest
+from service.jobs.job import DatasetState, Job, JobKind, JobState, Shard, ShardState, Stage
 from service.jobs.leases import LeaseStore
 from service.jobs.library import Library
 from service.jobs.queue import Queue, ring
 from service.jobs.records import Dataset
-from service.jobs.store import JobStore, new_id
+from service.jobs.store import JobStore, NewJob, new_id
 from service.storage import keys
 
 
@@ -125,6 +126,11 @@ def submit_ingest(desk: Desk, wish: IngestWish) -> Job:
 
 
 def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
+    return submit_all(desk, [translation_job(desk, wish)])[0]
+
+
+def translation_job(desk: Desk, wish: TranslationWish) -> NewJob:
+    """The job of a translation, checked but not yet handed in."""
     dataset = desk.library.ready_dataset(wish.dataset_id)
     card = desk.library.generator(wish.generator)
     if wish.ratio is not None:
@@ -144,14 +150,14 @@ def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
         "format": dataset.format,
     }
     if wish.preview:
-        return _submit(desk, JobKind.TRANSLATION, spec, dataset_id=dataset.id)
+        return new_job(JobKind.TRANSLATION, spec, dataset_id=dataset.id)
     result = {
         "id": new_id("ds"),
         "name": wish.name or f"{dataset.name} {card.name}",
         "source": {"dataset_id": dataset.id, "generator": card.reference},
         "format": dataset.format,
     }
-    return _submit(desk, JobKind.TRANSLATION, spec, dataset_id=dataset.id, result=result)
+    return new_job(JobKind.TRANSLATION, spec, dataset_id=dataset.id, result=result)
 
 
 def submit_generator_import(desk: Desk, wish: GeneratorImportWish) -> Job:
@@ -205,7 +211,15 @@ def submit_quality(desk: Desk, wish: QualityWish) -> Job:
 
 
 def retry(desk: Desk, job_id: str) -> Job:
-    """A new job for one that failed or was cancelled; what it finished without a fault is taken over."""
+    """A new job for one that failed or was cancelled; what it finished without a fault is taken over.
+
+    One that followed another job begins at once if that one's dataset is ready by now, or else waits for the
+    retry that is making it.
+
+    Raises:
+        IllegalTransition: the job has not failed, or another retry has taken up its dataset.
+        InvalidRequest: what it follows has failed too, and nobody has retried that yet.
+    """
     old = desk.jobs.job(job_id)
     if old.state not in (JobState.FAILED, JobState.CANCELLED):
         raise IllegalTransition(f"Job {job_id}", old.state, "retried (only a failed or cancelled job can be)")
@@ -216,17 +230,37 @@ def retry(desk: Desk, job_id: str) -> Job:
     rows = [_taken_over(shard, new) for shard in live] or [_first_shard(new, _first_stage(old.kind))]
     desk.jobs.create(
         old.kind, old.spec, rows, job_id=new, dataset_id=old.dataset_id, result_id=old.result_id,
-        parent_id=old.id, outcome=old.outcome if is_planned else {}, is_planned=is_planned,
+        parent_id=old.id, after_id=_still_after(desk, old), outcome=old.outcome if is_planned else {},
+        is_planned=is_planned,
     )  # fmt: skip
     return _ring(desk, new)
 
 
 def _side(dataset: Dataset, selection: Selection, timeofday: TimeOfDay | None) -> dict[str, Any]:
     """What to train on. A dataset that serves both sides is divided by its tags."""
-    allowed = {"split": [str(Split.TRAIN)], **selection.to_json()}
+    trained = for_training(selection).to_json()
     if timeofday is not None:
-        allowed.setdefault("timeofday", [str(timeofday)])
-    return _chosen(dataset, Selection.from_json(allowed))
+        trained.setdefault("timeofday", [str(timeofday)])
+    return _chosen(dataset, Selection.from_json(trained))
+
+
+def for_training(selection: Selection) -> Selection:
+    """Without a split only the training split is meant."""
+    return Selection.from_json({"split": [str(Split.TRAIN)], **selection.to_json()})
+
+
+def _still_after(desk: Desk, old: Job) -> str | None:
+    """What the retry of a job has to wait for."""
+    earlier = None if old.after_id is None else desk.jobs.job(old.after_id)
+    if earlier is None or earlier.result_id is None:
+        return None
+    dataset = desk.library.dataset(earlier.result_id)
+    if dataset.state is DatasetState.REJECTED:
+        raise InvalidRequest(
+            f"Job {old.id} works on dataset {dataset.id}, whose making has failed.",
+            f"Retry that first: nightshift jobs retry {dataset.job_id}",
+        )
+    return dataset.job_id if dataset.state is DatasetState.PENDING else None
 
 
 def _chosen(dataset: Dataset, selection: Selection) -> dict[str, Any]:
@@ -242,11 +276,21 @@ def _submit(
     result: dict[str, Any] | None = None,
     first_stage: Stage = Stage.PLAN,
 ) -> Job:
+    new = new_job(kind, spec, dataset_id=dataset_id, result=result, first_stage=first_stage)
+    return submit_all(desk, [new])[0]
+
+
+def new_job(kind: JobKind, spec: dict[str, Any], *, first_stage: Stage = Stage.PLAN, **more: Any) -> NewJob:
+    """A job under a new id, with its first shard; `more` are further fields of a `NewJob`."""
     job_id = new_id("job")
-    desk.jobs.create(
-        kind, spec, [_first_shard(job_id, first_stage)], job_id=job_id, dataset_id=dataset_id, result=result
-    )
-    return _ring(desk, job_id)
+    return NewJob(job_id, kind, spec, [_first_shard(job_id, first_stage)], **more)
+
+
+def submit_all(desk: Desk, new: Sequence[NewJob]) -> list[Job]:
+    """Write jobs that belong together, all or none, then ring."""
+    desk.jobs.add(new)
+    ring(desk.queue, desk.leases)
+    return [desk.jobs.job(job.id) for job in new]
 
 
 def _ring(desk: Desk, job_id: str) -> Job:

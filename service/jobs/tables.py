@@ -53,6 +53,7 @@ jobs = Table(
     Column("dataset_id", String(40)),
     Column("result_id", String(40)),
     Column("parent_id", String(40)),
+    Column("after_id", String(40)),  # the job that must have succeeded before this one may begin
     Column("error_code", String(60)),
     Column("error", Text),
     Column("outcome", JSON, nullable=False),
@@ -62,6 +63,7 @@ jobs = Table(
     Column("finished_at", Float),
     Index("jobs_by_age", "created_at", "id"),
     Index("jobs_by_state", "state"),
+    Index("jobs_by_predecessor", "after_id"),
 )
 
 shards = Table(

@@ -74,6 +74,26 @@ def training_sample(plan_key: str, step: int) -> str:
     return training(plan_key, "samples", f"step-{step:07d}.png")
 
 
+def experiment(plan_key: str, *parts: str) -> str:
+    """What an experiment leaves on its way, beside its plan: a retry goes on from there."""
+    return "/".join((plan_key.removesuffix("/plan.jsonl"), "experiment", *parts))
+
+
+def experiment_run(arm_index: int, seed: int) -> str:
+    """What the training of one arm with one seed is called, under `experiment(plan_key, "runs")`."""
+    return f"{arm_index:03d}-{seed}"
+
+
+def report_page(job_id: str) -> str:
+    """An experiment's report as one page for a browser."""
+    return f"jobs/{job_id}/report.html"
+
+
+def report_summary(job_id: str) -> str:
+    """An experiment's report in short, as Markdown."""
+    return f"jobs/{job_id}/report.md"
+
+
 def measurements(result_key: str, what: str) -> str:
     """A shard's measured frames, beside its result."""
     return f"{result_key.removesuffix('.jsonl')}.{what}.safetensors"

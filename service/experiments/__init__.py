@@ -1,0 +1,4 @@
+"""What an experiment is, in words: arms, presets, categories, scenes, the command that repeats one.
+
+Pure text and values: nothing here reads a file, a database or an image.
+"""

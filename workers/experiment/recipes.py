@@ -1,0 +1,63 @@
+"""From an arm's recipe to the list of frames it trains on: lists, never copies."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any
+
+from service.errors import InvalidRequest
+from workers.experiment.frames import ExperimentFrame, Role, shuffled
+
+
+def training_frames(
+    spec: Mapping[str, Any], arm: Mapping[str, Any], frames: Sequence[ExperimentFrame], seed: int
+) -> list[ExperimentFrame]:
+    """What an arm trains on. A share of 0.5 is another half for every seed; one of 2 is every frame twice.
+
+    Raises:
+        InvalidRequest: the arm asks for more frames than a dataset has, and may not be made smaller.
+    """
+    available = Counter(frame.data for frame in frames if frame.role is Role.TRAIN)
+    factor = _factor(spec, available) if spec["scales"] else 1.0
+    counts = [max(1, int(_wanted(part, available) * factor)) for part in arm["parts"]]
+    counts = _limited(counts, spec["frames_at_most"])
+    chosen = (
+        _taken(arm, part, _of(part["data"], frames, seed), count)
+        for part, count in zip(arm["parts"], counts, strict=True)
+    )
+    return list(chain.from_iterable(chosen))
+
+
+def _factor(spec: Mapping[str, Any], available: Mapping[str, int]) -> float:
+    """By how much all arms shrink where some data has fewer frames than one of them asks for: a half stays a
+    half, and all stay equally large.
+    """
+    parts = [part for arm in spec["arms"] if arm["enhance"] is None for part in arm["parts"]]
+    return min([1.0, *(available[part["data"]] / _wanted(part, available) for part in parts)])
+
+
+def _wanted(part: Mapping[str, Any], available: Mapping[str, int]) -> int:
+    return int(part["frames"] or max(1, round(part["share"] * available[part["data"]])))
+
+
+def _limited(counts: list[int], at_most: int | None) -> list[int]:
+    total = sum(counts)
+    if at_most is None or total <= at_most:
+        return counts
+    return [max(1, count * at_most // total) for count in counts]
+
+
+def _of(data: str, frames: Sequence[ExperimentFrame], seed: int) -> list[ExperimentFrame]:
+    return shuffled((frame for frame in frames if frame.role is Role.TRAIN and frame.data == data), seed)
+
+
+def _taken(
+    arm: Mapping[str, Any], part: Mapping[str, Any], frames: list[ExperimentFrame], count: int
+) -> list[ExperimentFrame]:
+    if part["frames"] is not None and count > len(frames):
+        raise InvalidRequest(
+            f"Arm {arm['name']!r} asks for {count:,} frames of {part['data']!r}, which has {len(frames):,}.",
+            f"Write {part['data']} for all of them, or {part['data']}:0.5 for half.",
+        )
+    rounds, rest = divmod(count, len(frames))
+    return [*chain.from_iterable(repeat(frames, rounds)), *frames[:rest]]
