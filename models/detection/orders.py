@@ -26,8 +26,8 @@ class TrainOrder:
     Ultralytics, is given. An epoch is not a pass over the list: it is `steps / epochs` batches, whatever the
     list's length, and every frame is shown equally often. `frames` and `validation` are files of
     `write_frames`; the weights that do best on the validation frames become `best.pt` in `folder`, and
-    `patience` epochs without a better result end the training. `precision`: float32 or bfloat16; empty:
-    bfloat16 on a GPU, float32 on a CPU. If `folder` holds a `last.pt`, the training
+    `patience` epochs without a better result end the training. `precision`: "float32", or whatever
+    is fastest: bfloat16 on a GPU that has it, float32 elsewhere. If `folder` holds a `last.pt`, the training
     goes on from there.
     """
 

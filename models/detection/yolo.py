@@ -310,7 +310,7 @@ def _overrides(order: TrainOrder) -> dict[str, Any]:
         "close_mosaic": max(1, order.epochs // 10),
         "device": device,
         # Ultralytics' own mixed precision begins with a check that fetches weights
-        "amp": "bf16" if (order.precision or _usual_precision(device)) == "bfloat16" else False,
+        "amp": "bf16" if order.precision != "float32" and _has_bfloat16(device) else False,
         "workers": 0 if device == "cpu" else min(LOADERS, os.cpu_count() or 1),
         "save_dir": str(order.folder),
         "plots": False,
@@ -318,8 +318,9 @@ def _overrides(order: TrainOrder) -> dict[str, Any]:
     }
 
 
-def _usual_precision(device: str) -> str:
-    return "float32" if device == "cpu" else "bfloat16"
+def _has_bfloat16(device: str) -> bool:
+    """Ultralytics' trainer uses it on NVIDIA's GPUs only."""
+    return device != "cpu" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _device(name: str) -> str:

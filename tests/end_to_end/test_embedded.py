@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,10 @@ import pytest
 from PIL import Image
 
 from service.client.client import Client, JobFailed
-from service.client.local import wait_until_ready
 from service.datasets.manifest import ManifestEntry, canonical_labels
 from service.jobs.database import Database
 from service.jobs.store import JobStore
-from service.stack import Stack, free_port
+from service.stack import Stack
 
 # Its own processes take their time on a busy machine.
 pytestmark = pytest.mark.timeout(240)
@@ -78,38 +75,8 @@ def write_bdd100k(root: Path, frames: int, size: tuple[int, int] = (320, 180)) -
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    os.environ.update(
-        NIGHTSHIFT_LEASE_SECONDS="3", NIGHTSHIFT_SHARD_SECONDS="0.4", NIGHTSHIFT_HEARTBEAT_SECONDS="0.5"
-    )
-    try:
-        with Stack(tmp_path_factory.mktemp("stack"), free_port(), trainers=1) as stack:
-            wait_until_ready(stack)
-            yield stack
-    finally:
-        for name in ("LEASE", "SHARD", "HEARTBEAT"):
-            del os.environ[f"NIGHTSHIFT_{name}_SECONDS"]
-
-
-@pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bdd100k(tmp_path_factory.mktemp("day") / "bdd100k", FRAMES)
-
-
-@pytest.fixture
-def nightshift(stack: Stack) -> Callable[..., Any]:
-    """The command with --json: its answer, or (exit code, stderr) when it fails."""
-
-    def run(*arguments: object, is_json: bool = True) -> Any:
-        command = [sys.executable, "-m", "service.client.cli", *map(str, arguments)]
-        done = subprocess.run(
-            [*command, "--server", stack.url, *(["--json"] if is_json else [])],
-            capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"},
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr
-        return json.loads(done.stdout) if done.returncode == 0 else (done.returncode, done.stderr)
-
-    return run
 
 
 def entries(folder: Path) -> list[ManifestEntry]:
