@@ -17,6 +17,6 @@ COPY workers workers
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
 USER nightshift
-ENV NIGHTSHIFT_DATA_DIR=/data OMP_WAIT_POLICY=passive PYTHONUNBUFFERED=1
+ENV NIGHTSHIFT_DATA_DIR=/data OMP_WAIT_POLICY=passive PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib
 VOLUME /data
 CMD ["uvicorn", "--factory", "service.app:create_app", "--host", "127.0.0.1", "--port", "8000"]

@@ -9,6 +9,7 @@ from service.jobs.job import DatasetState, Job, JobKind, JobState, Progress
 from service.jobs.records import Dataset, Upload
 
 Item = TypeVar("Item")
+MOST_TOLD = 100
 
 
 class UploadView(BaseModel):
@@ -109,7 +110,7 @@ class JobView(BaseModel):
             follow_up_id=follow_up_id,
             error=error,
             progress=ProgressView.of(progress),
-            spec=job.spec,
+            spec=_told(job.spec),
             outcome=job.outcome,
             created_at=_time(job.created_at),
             started_at=None if job.started_at is None else _time(job.started_at),
@@ -207,6 +208,14 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None
+
+
+def _told(spec: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for; a table of thousands of scenes would weigh on every look at a job."""
+    return {
+        name: f"{len(value)} entries" if isinstance(value, dict) and len(value) > MOST_TOLD else value
+        for name, value in spec.items()
+    }
 
 
 def _time(seconds: float) -> datetime:

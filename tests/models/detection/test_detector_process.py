@@ -142,6 +142,35 @@ def test_boxes_seen_lie_within_their_frames_whatever_their_sizes(order: TrainOrd
     assert ((seen[:, 5] >= 0) & (seen[:, 5] <= 1)).all()
 
 
+SHORT_OF_MEMORY = """
+import runpy, sys
+from ultralytics.models.yolo.detect import DetectionTrainer
+def short(self, batch):
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+DetectionTrainer.preprocess_batch = short
+runpy.run_module("models.detection.yolo", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_batch_too_large_for_the_memory_is_refused_not_halved(order: TrainOrder, tmp_path: Path) -> None:
+    """Ultralytics would go on with half of it, which takes other steps than the other arms."""
+    with DetectorProcess(tmp_path, threads=1) as detector:
+        environment = detector.environment
+    told = json.dumps(order_to_json(order)) + "\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", SHORT_OF_MEMORY], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=tmp_path, env=environment, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(told)
+        process.stdin.flush()
+        last = json.loads(process.stdout.readline())
+        process.stdin.close()
+    assert last["event"] == "refused"
+    assert "batch of 4 frames at 96 px does not fit" in last["message"]
+
+
 LISTENED_TO = """
 import json, runpy, sys
 calls = open(sys.argv[1], "a", buffering=1)

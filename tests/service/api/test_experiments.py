@@ -303,11 +303,33 @@ def test_the_report_is_there_in_three_forms_once_it_is_written(
     assert client.get(f"/v1/jobs/{job_id}/report").json() == {"verdict": "+3"}
 
 
+def finish_run(store: ObjectStore, plan_key: str, run: str, content: bytes) -> None:
+    """As the worker leaves it: what the weights saw comes last."""
+    store.write(keys.experiment(plan_key, "runs", run, "best.pt"), content)
+    store.write(keys.experiment(plan_key, "runs", run, "detections.npy"), b"")
+
+
+def test_weights_that_are_still_in_training_are_not_handed_out(
+    client: TestClient, store: ObjectStore
+) -> None:
+    job_id = planned(client, 2, arms=["day", "day+night+synthetic"], seeds=[4])
+    store.write(keys.experiment(keys.plan(job_id), "runs", "000-4", "best.pt"), b"not yet")
+    answer = client.get(f"/v1/experiments/{job_id}/detectors/day/4")
+    assert "finished detector of seed 4" in refused(answer, 404, "not-found")
+
+
+def test_a_long_table_of_scenes_is_told_by_its_length(client: TestClient) -> None:
+    scenes = {f"{number}.jpg": "a" for number in range(500)}
+    body = {"data": {"day": {"dataset_id": "ds-day"}}, "test": {"dataset_id": "ds-test"}, "scenes": scenes}
+    job = client.post("/v1/experiments", json=body).json()
+    assert job["spec"]["scenes"] == "500 entries"
+
+
 def test_detectors_are_downloaded_by_arm_and_seed(client: TestClient, store: ObjectStore) -> None:
     job_id = planned(client, 2, arms=["day", "day+night+synthetic#7", "enhance:sci-night2day"], seeds=[4])
     plan = keys.plan(job_id)
     for number, content in ((0, b"day"), (1, b"mix")):
-        store.write(keys.experiment(plan, "runs", f"{number:03d}-4", "best.pt"), content)
+        finish_run(store, plan, f"{number:03d}-4", content)
 
     def get(arm: str, seed: int = 4) -> Any:
         return client.get(f"/v1/experiments/{job_id}/detectors/{arm}/{seed}")
@@ -322,7 +344,7 @@ def test_detectors_are_downloaded_by_arm_and_seed(client: TestClient, store: Obj
 
 def test_a_retry_finds_the_detectors_where_they_were(client: TestClient, store: ObjectStore) -> None:
     job_id = planned(client, 3)
-    store.write(keys.experiment(keys.plan(job_id), "runs", "000-0", "best.pt"), b"day")
+    finish_run(store, keys.plan(job_id), "000-0", b"day")
     client.post(f"/v1/jobs/{job_id}/cancel")
     again = client.post(f"/v1/jobs/{job_id}/retry").json()
     assert client.get(f"/v1/experiments/{again['id']}/detectors/day/0").content == b"day"
