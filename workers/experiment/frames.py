@@ -120,14 +120,10 @@ def frames_key(plan_key: str) -> str:
 
 
 def shuffled(frames: Iterable[ExperimentFrame], seed: int) -> list[ExperimentFrame]:
-    """By the origin's hash, translated frames from the other end: half of the day frames and half of their
-    translations show each scene once.
-    """
+    """By their origins, so that a frame and its translations have the same place in their datasets."""
 
-    def place(frame: ExperimentFrame) -> tuple[int, str]:
-        digest = hashlib.sha256(f"{seed} {frame.origin}".encode()).digest()
-        number = int.from_bytes(digest[:8])
-        return (2**64 - number if frame.is_translated else number), frame.image
+    def place(frame: ExperimentFrame) -> tuple[bytes, str]:
+        return hashlib.sha256(f"{seed} {frame.origin}".encode()).digest(), frame.image
 
     return sorted(frames, key=place)
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
 from typing import Any
 
 from service.errors import InvalidRequest
@@ -14,6 +13,9 @@ def training_frames(
 ) -> list[ExperimentFrame]:
     """What an arm trains on. A share of 0.5 is another half for every seed; one of 2 is every frame twice.
 
+    Frames come in one order of their origins, and each part takes up where the one before left off: half of
+    the day frames and half of their translations show every scene once, and so do thirds of three generators'.
+
     Raises:
         InvalidRequest: the arm asks for more frames than a dataset has, and may not be made smaller.
     """
@@ -21,11 +23,15 @@ def training_frames(
     factor = _factor(spec, available) if spec["scales"] else 1.0
     counts = [max(1, int(_wanted(part, available) * factor)) for part in arm["parts"]]
     counts = _limited(counts, spec["frames_at_most"])
-    chosen = (
-        _taken(arm, part, _of(part["data"], frames, seed), count)
-        for part, count in zip(arm["parts"], counts, strict=True)
-    )
-    return list(chain.from_iterable(chosen))
+    chosen: list[ExperimentFrame] = []
+    begin = 0.0
+    for part, count in zip(arm["parts"], counts, strict=True):
+        ordered = _of(part["data"], frames, seed)
+        _refuse_too_many(arm, part, len(ordered), count)
+        first = round(begin * len(ordered))
+        chosen += [ordered[(first + place) % len(ordered)] for place in range(count)]
+        begin += count / len(ordered)
+    return chosen
 
 
 def _factor(spec: Mapping[str, Any], available: Mapping[str, int]) -> float:
@@ -51,13 +57,9 @@ def _of(data: str, frames: Sequence[ExperimentFrame], seed: int) -> list[Experim
     return shuffled((frame for frame in frames if frame.role is Role.TRAIN and frame.data == data), seed)
 
 
-def _taken(
-    arm: Mapping[str, Any], part: Mapping[str, Any], frames: list[ExperimentFrame], count: int
-) -> list[ExperimentFrame]:
-    if part["frames"] is not None and count > len(frames):
+def _refuse_too_many(arm: Mapping[str, Any], part: Mapping[str, Any], available: int, count: int) -> None:
+    if part["frames"] is not None and count > available:
         raise InvalidRequest(
-            f"Arm {arm['name']!r} asks for {count:,} frames of {part['data']!r}, which has {len(frames):,}.",
+            f"Arm {arm['name']!r} asks for {count:,} frames of {part['data']!r}, which has {available:,}.",
             f"Write {part['data']} for all of them, or {part['data']}:0.5 for half.",
         )
-    rounds, rest = divmod(count, len(frames))
-    return [*chain.from_iterable(repeat(frames, rounds)), *frames[:rest]]

@@ -55,6 +55,15 @@ def test_half_the_day_and_half_its_translations_show_each_scene_once(seed: int) 
     assert sorted(frame.origin for frame in chosen) == sorted(frame.origin for frame in DAYS)
 
 
+@given(seed=st.integers(0, 1000))
+def test_thirds_of_three_translations_show_each_scene_once_at_night(seed: int) -> None:
+    sets = {name: [frame(name, n, origin=f"day-{n}") for n in range(12)] for name in ("a", "b", "c")}
+    mixed = arm(("day", 1.0, None), *((name, 1 / 3, None) for name in sets))
+    chosen = training_frames(SPEC, mixed, [*DAYS, *sets["a"], *sets["b"], *sets["c"]], seed)
+    by_night = [frame.origin for frame in chosen if frame.data != "day"]
+    assert sorted(by_night) == sorted(frame.origin for frame in DAYS)
+
+
 def test_seeds_choose_other_halves_and_the_same_seed_the_same() -> None:
     half = arm(("day", 0.5, None))
     assert names(training_frames(SPEC, half, ALL, 0)) == names(training_frames(SPEC, half, ALL[::-1], 0))
