@@ -1,6 +1,9 @@
 """A detector, trained and scored; Ultralytics stays in one file and in a process of its own.
 
-orders, detector_process, yolo      what a detector is to do, the handle on its process, and the process
+orders              what a detector is to do
+detector_process    the handle on its process
+yolo, order_desk    the process, and where it takes its orders
+equal_epochs        the order in which it is shown its frames
 
 boxes               Truth and Detections: the boxes of one test image
 overlaps            find_overlaps(): those of a whole test set, and which pairs of them overlap

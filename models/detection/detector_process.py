@@ -44,6 +44,14 @@ class DetectorDied(Exception):
         super().__init__(f"the detector's process {reason}")
 
 
+def check_installed() -> None:
+    """Raises:
+    DetectorMissing: Ultralytics is not installed.
+    """
+    if find_spec("ultralytics") is None:
+        raise DetectorMissing
+
+
 class DetectorProcess:
     """One process, with a configuration folder of its own in `room`. Use it in a `with` block.
 
@@ -52,8 +60,7 @@ class DetectorProcess:
     """
 
     def __init__(self, room: Path, threads: int = 0) -> None:
-        if find_spec("ultralytics") is None:
-            raise DetectorMissing
+        check_installed()
         self._log = room / "detector.log"
         self.environment = _environment(_configuration(room), threads)
         with self._log.open("ab") as log:

@@ -1,8 +1,7 @@
 """Trains YOLO detectors and lets them look at frames. The only file that imports Ultralytics (AGPL-3.0).
 
-It is a process of its own, `python -m models.detection.yolo`, started by `DetectorProcess`: orders come in as
-JSON lines, events go out as JSON lines, and it ends when its standard input does. Ultralytics' trainer is
-used as it is, with these differences:
+It is a process of its own, `python -m models.detection.yolo`, started by `DetectorProcess`. Ultralytics'
+trainer is used as it is, with these differences:
 
 - frames and boxes come from our lists: nothing is scanned, written beside the images, mended or fetched;
 - an epoch is a fixed number of batches, so that trainings on unlike amounts of data take equal steps;
@@ -10,15 +9,11 @@ used as it is, with these differences:
   a training that was killed ends, on a CPU, with the same weights as one that was not.
 """
 
-import json
 import os
 import random
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -30,16 +25,8 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import strip_optimizer, unwrap_model
 
 from models.detection.equal_epochs import EqualEpochs
-from models.detection.orders import (
-    LabelledFile,
-    Order,
-    PredictOrder,
-    TrainOrder,
-    order_from_json,
-    read_frames,
-)
-
-Report = Callable[[dict[str, Any]], None]
+from models.detection.order_desk import OrderRefused, Report, serve
+from models.detection.orders import LabelledFile, Order, PredictOrder, TrainOrder, read_frames
 
 TRACKERS = {"clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb"}
 EXACT = "nightshift_exact_state"
@@ -48,14 +35,6 @@ LOWEST_CONFIDENCE, NMS_IOU, MOST_DETECTIONS = 0.001, 0.7, 300
 # Images held in memory make each step's choice of them a matter of the seed alone.
 HELD_BYTES = 4 * 2**30
 LOADERS = 8
-
-
-class OrderRefused(Exception):
-    """The order cannot be carried out; the message is for the user."""
-
-    def __init__(self, message: str, cure: str = "") -> None:
-        super().__init__(message)
-        self.message, self.cure = message, cure
 
 
 class ListedFrames(YOLODataset):  # type: ignore[misc]
@@ -331,39 +310,13 @@ def _device(name: str) -> str:
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever Ultralytics prints must not be taken for an event
-    lock = threading.Lock()
-
-    def report(event: dict[str, Any]) -> None:
-        with lock:
-            answers.write(json.dumps(event) + "\n")
-            answers.flush()
-
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     settings.update(sync=False, **dict.fromkeys(TRACKERS & settings.keys(), False))
-    orders = _orders_from_stdin()
-    while (order := orders.get()) is not None:
-        _carry_out(order, report)
+    serve(carry_out)
 
 
-def _carry_out(order: Order, report: Report) -> None:
-    try:
-        train(order, report) if isinstance(order, TrainOrder) else predict(order, report)
-    except OrderRefused as refusal:
-        report({"event": "refused", "message": refusal.message, "cure": refusal.cure})
-
-
-def _orders_from_stdin() -> "SimpleQueue[Order | None]":
-    orders: SimpleQueue[Order | None] = SimpleQueue()
-
-    def read() -> None:
-        for line in sys.stdin:
-            orders.put(order_from_json(json.loads(line)))
-        os._exit(0)  # whoever asked is gone: nobody waits for what runs
-
-    threading.Thread(target=read, daemon=True, name="stdin").start()
-    return orders
+def carry_out(order: Order, report: Report) -> None:
+    train(order, report) if isinstance(order, TrainOrder) else predict(order, report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""What an experiment found, put together and shown.
+"""An experiment at work: from the datasets it names to the scores of all its detectors.
 
-verdict             one sentence, and how numbers and names are written
-page -> charts      the report as one HTML file that needs nothing else
-summary             the same, short, in Markdown
-montage             a test frame with the boxes of every arm beside the truth
+frames         which frames of which dataset, and for what
+recipes        an arm's recipe -> its list of frames
+schedule       how long an arm trains
+checks         what is refused before anything is trained; leakage
+registered     a detector's file that an operator has allowed
+detector       the detector's process at work: trained with its checkpoints in the store, shown test frames
+enhancement    test frames brightened first
+results        detections of all runs -> numbers
 """

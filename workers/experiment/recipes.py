@@ -14,7 +14,7 @@ def training_frames(
     """What an arm trains on. A share of 0.5 is another half for every seed; one of 2 is every frame twice.
 
     Frames come in one order of their origins, and each part takes up where the one before left off: half of
-    the day frames and half of their translations show every scene once, and so do thirds of three generators'.
+    the day frames and half of their translations show every scene once; so do three thirds of translations.
 
     Raises:
         InvalidRequest: the arm asks for more frames than a dataset has, and may not be made smaller.

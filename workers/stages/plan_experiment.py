@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.detection.detector_process import check_installed
 from service.datasets.data_yaml import parse_data_yaml
 from service.jobs.job import ShardPlan
 from service.storage import keys
@@ -35,6 +36,7 @@ def plan_experiment(task: ShardTask, bench: Bench) -> Outcome:
     InvalidRequest: something does not fit: too few frames, no boxes to score, a test set that was trained on.
     GeneratorError: detectors cannot be trained here.
     """
+    check_installed()
     spec, store = task.spec, bench.store
     known = _known_categories(spec, bench)
     labels = labels_of(spec, known)

@@ -15,12 +15,12 @@ from service.storage.object_store import ObjectStore
 from workers.artifacts import stored_pixels, write_json
 from workers.context import Bench, Outcome, ShardTask
 from workers.experiment.frames import XYXY, ExperimentFrame, Role, of_role, read_frames
-from workers.experiment.montage import montage
-from workers.experiment.page import render_page
 from workers.experiment.recipes import training_frames
 from workers.experiment.results import SHOWN_CONFIDENCE, Results, read_test_set
-from workers.experiment.summary import render_summary
-from workers.experiment.verdict import verdict
+from workers.report.montage import montage
+from workers.report.page import render_page
+from workers.report.summary import render_summary
+from workers.report.verdict import verdict
 
 SHOWN_FRAMES = 8
 MONTAGE_QUALITY = 85

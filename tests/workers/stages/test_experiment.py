@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.detection.detector_process import DetectorMissing
 from service.errors import InvalidRequest
 from service.jobs.job import CHECKPOINT_EVENT, DETECTOR_EVENT, JobKind, Stage
 from service.storage import keys
@@ -222,6 +223,12 @@ def test_a_detector_file_that_is_not_allowed_here_is_refused_by_its_hash(lab: La
     spec = lab.spec({"day": lab.day()}, lab.day(2, 1, seed=1), [arm("day")], detector=given)
     with pytest.raises(InvalidRequest, match=rf"best.pt \(sha256 {digest}\) is not allowed"):
         lab.planned(spec)
+
+
+def test_a_worker_without_the_detector_says_so_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.detection.detector_process.find_spec", lambda _: None)
+    with pytest.raises(DetectorMissing, match="Ultralytics is not installed"):
+        lab.planned(lab.spec({"day": lab.day()}, lab.day(2, 1, seed=1), [arm("day")]))
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from workers.experiment.charts import DARK
-from workers.experiment.montage import CAPTION_PX, GAP_PX, TRUTH, montage
+from workers.report.drawing import DARK
+from workers.report.montage import CAPTION_PX, GAP_PX, TRUTH, montage
 
 
 def dark(width: int = 480, height: int = 270) -> Image.Image:

@@ -12,22 +12,25 @@ from markupsafe import Markup
 
 from models.detection.confusion import LEAST_CONFIDENCE
 from models.detection.groups import BRIGHTNESSES, SIZES
-from workers.experiment import charts
-from workers.experiment.verdict import (
+from workers.report import charts
+from workers.report.drawing import DARK, LIGHT
+from workers.report.verdict import (
     Outcome,
-    counted,
     difference_of,
     gap_of,
     main_contest,
     outcome_of,
     overlapping_frames,
+    what_it_takes,
+)
+from workers.report.wording import (
+    counted,
     percent,
     point_range,
     points,
     printable,
     share,
     size_of_test,
-    what_it_takes,
     with_spread,
 )
 
@@ -41,7 +44,7 @@ def render_page(report: Mapping[str, Any], montages: Mapping[str, bytes]) -> str
         montages: JPEG by name of the frame, for those of `report["frames"]` that shall be shown.
     """
     contest = main_contest(report)
-    template = _template_environment().get_template("report.html")
+    template = _template_environment().get_template("page.html")
     return template.render(
         report=report,
         outcome=contest.outcome if contest else Outcome.NOTHING_COMPARED,
@@ -49,8 +52,8 @@ def render_page(report: Mapping[str, Any], montages: Mapping[str, bytes]) -> str
         confusions=_confusions(report),
         losses=_as_drawn(charts.loss_charts(report)),
         pictures={name: b64encode(jpeg).decode() for name, jpeg in montages.items()},
-        light=charts.LIGHT,
-        dark=charts.DARK,
+        light=LIGHT,
+        dark=DARK,
         few_units=FEW_UNITS,
         **_limits(),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.experiment import charts
+from workers.report import charts
 
 MakeReport = Callable[..., dict[str, Any]]
 CHARTS = [

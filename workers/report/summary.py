@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from workers.experiment.verdict import (
+from workers.report.verdict import difference_of, gap_of
+from workers.report.wording import (
     counted,
-    difference_of,
-    gap_of,
     point_range,
     points,
     printable,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.experiment.summary import escaped, render_summary
+from workers.report.summary import escaped, render_summary
 
 MakeReport = Callable[..., dict[str, Any]]
 

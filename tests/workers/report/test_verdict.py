@@ -1,4 +1,4 @@
-"""The sentence says what the interval allows, and no more; numbers are written the same everywhere."""
+"""The sentence says what the interval allows, and no more."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.experiment.verdict import (
-    Outcome,
-    counted,
-    main_contest,
-    outcome_of,
-    percent,
-    point_range,
-    points,
-    printable,
-    share,
-    verdict,
-    what_it_takes,
-    with_spread,
-)
+from workers.report.verdict import Outcome, main_contest, outcome_of, verdict, what_it_takes
 
 MakeReport = Callable[..., dict[str, Any]]
 PLAIN = {"day": 0.19, "day+synthetic": 0.22, "day+night": 0.24}
@@ -185,43 +172,3 @@ def test_only_an_interval_on_one_side_of_0_shows_something(low: float, width: fl
     outcome = outcome_of({"interval": [low, low + width]})
     assert (outcome is Outcome.HELPS) == (low > 0)
     assert (outcome is Outcome.HURTS) == (low + width < 0)
-
-
-@pytest.mark.parametrize(
-    ("difference", "text"),
-    [
-        (0.0312, "+3.1"),
-        (-0.0312, "−3.1"),
-        (0.0004, "+0.04"),
-        (-0.0004, "−0.04"),
-        (0.0, "0.0"),
-        (-0.0, "0.0"),
-        (-0.00001, "0.0"),
-        (0.0005, "+0.1"),
-        (1.0, "+100.0"),
-    ],
-)
-def test_a_difference_is_written_in_points(difference: float, text: str) -> None:
-    assert points(difference) == text
-
-
-def test_numbers_are_written_as_people_read_them() -> None:
-    assert [percent(0.2234), percent(None), percent(1.0)] == ["22.3", "–", "100.0"]
-    assert with_spread({"mean": 0.2234, "sd": 0.01}) == "22.3 ± 1.0"
-    assert with_spread({"mean": 0.2234, "sd": None}) == "22.3"
-    assert with_spread({"mean": None, "sd": None}) == with_spread(None) == "–"
-    assert point_range([-0.012, 0.049]) == "−1.2 to +4.9"
-    assert [share(0.63), share(-0.2), share(-0.001), share(1.1)] == ["63 %", "−20 %", "0 %", "110 %"]
-    assert [counted(1, "seed"), counted(1234, "box"), counted(0, "frame")] == [
-        "1 seed",
-        "1,234 boxes",
-        "0 frames",
-    ]
-
-
-@given(st.text(st.characters(codec=None)))
-def test_what_is_printed_can_be_written_as_utf8_and_turns_nothing_around(text: str) -> None:
-    shown = printable(text)
-    assert shown.encode().decode() == shown
-    assert len(shown) == len(text)
-    assert not set(shown) & {"\u202e", "\x1b", "\x00", "\r"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from workers.experiment.page import breakable, duration, generator_of, render_page
+from workers.report.page import breakable, duration, generator_of, render_page
 
 MakeReport = Callable[..., dict[str, Any]]
 
@@ -190,7 +190,7 @@ def test_an_overlap_is_listed(make_report: MakeReport) -> None:
     text = Reader(render_page(report, {})).text
     assert "Also trained or validated on: 2 test frames." in text
     assert "a.jpg b.jpg day the same bytes" in text
-    assert "c.jpg d.jpg night looks the same (3 bits apart)" in text
+    assert "c.jpg d.jpg night looks the same (3 of 1024 places differ)" in text
 
 
 def test_only_frames_with_a_picture_are_shown(make_report: MakeReport) -> None:

@@ -1,65 +1,22 @@
-"""The report's charts: SVG to be put into a page, the same bytes for the same numbers.
+"""The report's charts: the same bytes for the same numbers; a chart of nothing is an empty string.
 
-Colours are CSS variables, so that one drawing suits a light and a dark page (`report.html` sets them; a page
-without them shows the values here). An arm keeps its colour, that of its place in the report, everywhere.
-Text stays text in the font of the page. A chart of nothing is an empty string.
+An arm keeps its colour, that of its place in the report, everywhere.
 """
 
-import io
-import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from itertools import chain
 from statistics import fmean
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from workers.experiment.verdict import METRIC, counted, percent, point_range, points, printable, with_spread
-
-# Slate, blue, orange, green, pink, gold, sky, wine: told apart with every common colour blindness, and 3:1 or
-# more against the page. The first is the quietest, as the first arm is the one that others are compared with.
-LIGHT = ("#6b7280", "#0072b2", "#d55e00", "#008f68", "#c2508f", "#9a7400", "#3d93cf", "#8a2252")
-DARK = ("#a3abb8", "#4aa8e6", "#ff8b47", "#2fc79c", "#ea8fc4", "#e3b431", "#9bd3f7", "#dd6a98")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))  # a ninth arm is drawn in dashes
-
-WIDTH_PX = 440
-LABEL_LETTERS = 40
-# Told apart from every other colour, so that they can be replaced by variables in the finished drawing.
-_INK, _GRID, _HEAT = "#4b5564", "#c9ced6", "#2f6fb3"
-_VARIABLES = {"ink": _INK, "grid": _GRID, "heat": _HEAT} | {
-    f"arm-{n}": colour for n, colour in enumerate(LIGHT)
-}
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "nightshift",
-    "text.parse_math": False,  # a dollar in somebody's category is no formula
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "font.size": 12,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _GRID,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": _GRID,
-    "ytick.color": _GRID,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-}
+from workers.report.drawing import HEAT, INK, LIGHT, as_svg, colour_of, dash_of, shortened
+from workers.report.verdict import METRIC
+from workers.report.wording import counted, percent, point_range, points, with_spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +51,15 @@ def arms_chart(report: Mapping[str, Any]) -> str:
             stat = arm["scores"][METRIC]
             _bar(axes, row, Bar(number, 100 * stat["mean"], _percent(stat["sd"])), height=0.42)
             seeds = [100 * seed[METRIC] for seed in arm["seeds"] if seed[METRIC] is not None]
-            axes.plot(seeds, [row] * len(seeds), "o", ms=4.5, mfc="none", mec=_INK, mew=1)
+            axes.plot(seeds, [row] * len(seeds), "o", ms=4.5, mfc="none", mec=INK, mew=1)
             _row_label(axes, row - 0.32, arm["name"], with_spread(stat))
             if arm["name"] == report["baseline"]:
-                axes.axvline(100 * stat["mean"], color=_INK, lw=1, ls=(0, (4, 3)))
+                axes.axvline(100 * stat["mean"], color=INK, lw=1, ls=(0, (4, 3)))
         _rows(axes, len(rows))
         axes.set_xlim(left=0)
         axes.set_xlabel("mAP50 on the test set, %")
 
-    return _svg("mAP50 of each arm, mean and spread over seeds", 50 * len(rows) + 50, draw) if rows else ""
+    return as_svg("mAP50 of each arm, mean and spread over seeds", 50 * len(rows) + 50, draw) if rows else ""
 
 
 def differences_chart(report: Mapping[str, Any]) -> str:
@@ -111,9 +68,9 @@ def differences_chart(report: Mapping[str, Any]) -> str:
     rows = [row for row in report["differences"] if row["metric"] == METRIC and row["difference"] is not None]
 
     def draw(axes: Axes) -> None:
-        axes.axvline(0, color=_INK, lw=1)
+        axes.axvline(0, color=INK, lw=1)
         for row, found in enumerate(rows):
-            colour, text = _colour(numbers[found["arm"]]), points(found["difference"])
+            colour, text = colour_of(numbers[found["arm"]]), points(found["difference"])
             if found["interval"] is not None:
                 low, high = (100 * bound for bound in found["interval"])
                 axes.plot([low, high], [row, row], color=colour, lw=3, solid_capstyle="round")
@@ -124,7 +81,7 @@ def differences_chart(report: Mapping[str, Any]) -> str:
         axes.set_xlabel("difference in mAP50, points")
 
     title = "difference in mAP50 of each arm from its baseline, with 95 % intervals"
-    return _svg(title, 50 * len(rows) + 50, draw) if rows else ""
+    return as_svg(title, 50 * len(rows) + 50, draw) if rows else ""
 
 
 def categories_chart(report: Mapping[str, Any]) -> str:
@@ -152,16 +109,17 @@ def curves_chart(report: Mapping[str, Any]) -> str:
 
     def draw(axes: Axes) -> None:
         for number, curve in curves:
-            axes.plot(curve["recall"], curve["precision"], color=_colour(number), ls=_dash(number), lw=2)
+            axes.plot(curve["recall"], curve["precision"], color=colour_of(number), ls=dash_of(number), lw=2)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
 
-    return _svg("precision over recall at IoU 0.5, one line an arm", 320, draw, left_px=54) if curves else ""
+    title = "precision over recall at IoU 0.5, one line an arm"
+    return as_svg(title, 320, draw, left_px=54) if curves else ""
 
 
 def confusion_chart(report: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     """Rows are the truth and add up to 100 %; the last row is what was seen where nothing is."""
     matrix = arm["confusion"]
-    names = [_short(name, 16) for name in [*report["categories"], "background"]]
+    names = [shortened(name, 16) for name in [*report["categories"], "background"]]
     cell_px = min(48, max(26, 330 // len(names)))
 
     def draw(axes: Axes) -> None:
@@ -175,7 +133,7 @@ def confusion_chart(report: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     longest_px = 7 * max(map(len, names))
     bottom_px = 40 + 0.65 * longest_px  # names stand aslant
     height_px = cell_px * len(names) + bottom_px
-    return _svg(title, height_px, draw, longest_px + 32, bottom_px) if matrix else ""
+    return as_svg(title, height_px, draw, longest_px + 32, bottom_px) if matrix else ""
 
 
 def training_chart(report: Mapping[str, Any]) -> str:
@@ -202,16 +160,16 @@ def _history_chart(
 
     def draw(axes: Axes) -> None:
         for number, line in lines:
-            colour, epochs, values = _colour(number), list(line), list(line.values())
+            colour, epochs, values = colour_of(number), list(line), list(line.values())
             axes.fill_between(
                 epochs, [*map(min, values)], [*map(max, values)], color=colour, alpha=0.18, lw=0
             )
             marker = "o" if len(epochs) == 1 else ""
-            axes.plot(epochs, [*map(fmean, values)], color=colour, ls=_dash(number), lw=2, marker=marker)
+            axes.plot(epochs, [*map(fmean, values)], color=colour, ls=dash_of(number), lw=2, marker=marker)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="epoch", ylabel=_short(label, 30))
+        axes.set(xlabel="epoch", ylabel=shortened(label, 30))
 
-    return _svg(f"{label} by epoch, one line an arm", height_px, draw, left_px=54) if lines else ""
+    return as_svg(f"{label} by epoch, one line an arm", height_px, draw, left_px=54) if lines else ""
 
 
 def _by_epoch(
@@ -249,7 +207,7 @@ def _grouped(report: Mapping[str, Any], groups: Sequence[Group], metric: str, la
         _room_for_numbers(axes, [bar for _, bars in shown for bar in bars])
         axes.set_xlabel(label)
 
-    return _svg(title, 14 * lines + 50, draw) if shown else ""
+    return as_svg(title, 14 * lines + 50, draw) if shown else ""
 
 
 def _bars(report: Mapping[str, Any], group: Group, metric: str) -> Iterator[Bar]:
@@ -278,10 +236,10 @@ def _percent(score: float | None) -> float | None:
 
 def _bar(axes: Axes, at: float, bar: Bar, height: float) -> None:
     strength = 0.85 if bar.arm < len(LIGHT) else 0.45  # a ninth arm has the first one's colour, paler
-    axes.barh(at, bar.mean, height, color=_colour(bar.arm), alpha=strength, lw=0)
+    axes.barh(at, bar.mean, height, color=colour_of(bar.arm), alpha=strength, lw=0)
     if bar.sd is not None:
         ends = [max(0.0, bar.mean - bar.sd), bar.mean + bar.sd]
-        axes.plot(ends, [at, at], color=_INK, lw=1.2, marker="|", ms=6, mew=1.2)
+        axes.plot(ends, [at, at], color=INK, lw=1.2, marker="|", ms=6, mew=1.2)
     if bar.text:
         end = bar.mean + (bar.sd or 0)
         axes.annotate(bar.text, (end, at), (6, 0), textcoords="offset points", va="center", fontsize=10.5)
@@ -301,13 +259,13 @@ def _rows(axes: Axes, count: int) -> None:
 def _row_label(axes: Axes, at: float, name: str, value: str) -> None:
     """Above its bar, so that a long name takes no room from the bars."""
     across = axes.get_yaxis_transform()
-    axes.text(0.005, at, _short(name), transform=across, va="bottom", fontsize=12)
+    axes.text(0.005, at, shortened(name), transform=across, va="bottom", fontsize=12)
     axes.text(0.995, at, value, transform=across, va="bottom", ha="right", fontsize=12, fontweight="bold")
 
 
 def _cell(axes: Axes, row: int, column: int, portion: float, is_written: bool) -> None:
     # Never quite solid: the number must be legible on it, by day and by night.
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fc=_HEAT, alpha=0.6 * portion, lw=0))
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fc=HEAT, alpha=0.6 * portion, lw=0))
     if is_written and portion >= 0.005:
         axes.text(column, row, f"{100 * portion:.0f}", ha="center", va="center", fontsize=11)
 
@@ -318,52 +276,3 @@ def _matrix_axes(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="predicted", ylabel="truth")
     axes.tick_params(length=0)
-
-
-def _colour(arm: int) -> str:
-    return LIGHT[arm % len(LIGHT)]
-
-
-def _dash(arm: int) -> Any:
-    return DASHES[arm // len(LIGHT) % len(DASHES)]
-
-
-def _short(name: str, letters: int = LABEL_LETTERS) -> str:
-    name = printable(name).replace("\n", " ")
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
-
-
-def _svg(
-    title: str, height_px: float, draw: Callable[[Axes], None], left_px: float = 10, bottom_px: float = 42
-) -> str:
-    """Margins are given, as measuring every text takes longer than to draw it."""
-    buffer = io.StringIO()
-    with rc_context(_STYLE), warnings.catch_warnings():
-        # A name in a script that the measuring font lacks: the reader's browser has it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(WIDTH_PX / 72, height_px / 72))
-        right_px, top_px = 14, 6
-        width, height = WIDTH_PX - left_px - right_px, height_px - bottom_px - top_px
-        inside = (left_px / WIDTH_PX, bottom_px / height_px, width / WIDTH_PX, height / height_px)
-        draw(figure.add_axes(inside))
-        canvas: Any = FigureCanvasSVG(figure)  # `print_svg` is not typed; `savefig` would draw twice
-        canvas.print_svg(buffer, metadata={"Date": None})
-    return _for_a_page(buffer.getvalue(), title)
-
-
-def _for_a_page(svg: str, title: str) -> str:
-    """Without what belongs to a file of its own: prologue, metadata, namespaces, a style for everything."""
-    head, body = svg[svg.index("<svg") :].split(">", 1)
-    size = " ".join(re.findall(r'viewBox="[^"]*"', head))
-    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<[^>]*>", _tag_for_a_page, body)
-    return f'<svg class="chart" role="img" aria-label="{escape(printable(title))}" {size}>{body}'
-
-
-def _tag_for_a_page(tag: re.Match[str]) -> str:
-    """Colours by name, the page's font, and no id of a group: those would be the same in every chart."""
-    text = re.sub(r'^<g id="[^"]*"', "<g", tag[0])
-    text = re.sub(r"font-family: [^;\"]*", "font-family: inherit", text)
-    for name, colour in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{name}, {colour})")
-    return text
