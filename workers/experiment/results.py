@@ -25,7 +25,6 @@ from workers.experiment.frames import ExperimentFrame
 DETECTIONS = "detections.npy"
 SHOWN_CONFIDENCE = 0.25
 METRICS = ("map50", "map50_95")
-Runs = list[list[Overlaps]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +74,14 @@ class Results:
         key = f"{run_prefix(self._plan_key, arm, seed)}/{DETECTIONS}"
         return read_detections(self._store.read(key))
 
-    @cached_property
+    @property
     def scores(self) -> list[list[Scores]]:
         """By arm, then seed."""
-        return [[score(run) for run in of_arm] for of_arm in self._overlaps]
+        return [[scores for scores, _ in of_arm] for of_arm in self._runs]
 
-    @cached_property
+    @property
     def matches(self) -> list[list[Matches]]:
-        return [[match(run) for run in of_arm] for of_arm in self._overlaps]
+        return [[matches for _, matches in of_arm] for of_arm in self._runs]
 
     @cached_property
     def resampled(self) -> Bootstrap:
@@ -145,9 +144,14 @@ class Results:
         return [(number, float(spread[number])) for number in [*first, *later][:wanted]]
 
     @cached_property
-    def _overlaps(self) -> Runs:
+    def _runs(self) -> list[list[tuple[Scores, Matches]]]:
+        """Run after run: what overlaps is large, and not kept."""
         seeds = self._spec["seeds"]
-        return [[self.test.overlaps(self.seen(arm, seed)) for seed in seeds] for arm in range(len(self.arms))]
+        return [[self._scored(arm, seed) for seed in seeds] for arm in range(len(self.arms))]
+
+    def _scored(self, arm: int, seed: int) -> tuple[Scores, Matches]:
+        overlaps = self.test.overlaps(self.seen(arm, seed))
+        return score(overlaps), match(overlaps)
 
     def _difference(self, arm: int, baseline: int, metric: str) -> dict[str, Any]:
         samples: Resamples = getattr(self.resampled, metric)
