@@ -119,7 +119,8 @@ class _Telling:
 
     def _arm(self, number: int, arm: Mapping[str, Any]) -> dict[str, Any]:
         runs = self._runs_of(arm)
-        frames = training_frames(self._spec, arm, self._frames, self._spec["seeds"][0])
+        taught = self._taught(arm)
+        frames = training_frames(self._spec, taught, self._frames, self._spec["seeds"][0])
         return {
             "name": arm["name"],
             "kind": "train" if arm["enhance"] is None else "enhance",
@@ -127,7 +128,7 @@ class _Telling:
             "frames": len(frames),
             "boxes": sum(len(frame.boxes) for frame in frames),
             "steps": runs[0]["schedule"]["steps"],
-            "parts": [self._part(part, frames) for part in arm["parts"]],
+            "parts": [self._part(part, frames) for part in taught["parts"]],
             "seeds": [self._seed(number, run) for run in runs],
             "history": [run["history"] for run in runs] if arm["enhance"] is None else [],
             **self._results.arm_scores(number),
@@ -160,10 +161,15 @@ class _Telling:
             "seconds": run["seconds"],
         }
 
+    def _taught(self, arm: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arm whose detector it is: enhanced frames are seen by that of the baseline."""
+        name = arm["name"] if arm["enhance"] is None else self._spec["baseline"]
+        found: Mapping[str, Any] = self._spec["arms"][self._results.arms.index(name)]
+        return found
+
     def _runs_of(self, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """In the order of the seeds. Enhanced frames are seen by the detector of the baseline."""
-        trained = arm["name"] if arm["enhance"] is None else self._spec["baseline"]
-        number = self._results.arms.index(trained)
+        """In the order of the seeds."""
+        number = self._results.arms.index(self._taught(arm)["name"])
         by_seed = {run["seed"]: run for run in self._runs if run["arm"] == number}
         return [by_seed[seed] for seed in self._spec["seeds"]]
 

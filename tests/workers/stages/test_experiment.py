@@ -206,7 +206,7 @@ def test_every_arm_and_seed_is_a_shard_and_counts_the_images_it_shows(lab: Lab) 
     arms = [
         arm("day"),
         arm("day", "synthetic"),
-        arm("day", name="enhance:x", enhance={"name": "x", "version": 1}),
+        arm(name="enhance:x", enhance={"name": "x", "version": 1}),
     ]
     spec = lab.spec(data, lab.day(2, 1, seed=1), arms, seeds=[0, 7])
     task = lab.workshop.first_task(JobKind.EXPERIMENT, spec)
@@ -236,7 +236,7 @@ def study(lab: Lab, kit: Any) -> dict[str, Any]:
     day = lab.day(6, 2)
     data = {"day": day, "synthetic": lab.workshop.translate(day, "identity", jpeg_quality=80)}
     card = kit.cards["sci-night2day"]
-    arms = [arm("day"), arm("day", "synthetic"), arm("day", name="enhance:sci-night2day", enhance=card)]
+    arms = [arm("day"), arm("day", "synthetic"), arm(name="enhance:sci-night2day", enhance=card)]
     return lab.spec(data, lab.day(4, 1, seed=1), arms)
 
 
