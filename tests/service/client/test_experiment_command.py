@@ -282,7 +282,8 @@ def test_the_bar_says_where_the_experiment_is(server: TestClient, api: Client, t
     leases.finish_work(first, 1, 0, [])
     leases.finish_work(leases.claim(job.id, 2, "w"), 1, 0, [])
     assert runs(api.experiment_status(job.id)).startswith("publishing, 2 of 2 runs done")
-    here.store.write(keys.experiment(keys.plan(job.id), "runs", "000-6", "best.pt"), b"weights")
+    for name, content in (("best.pt", b"weights"), ("detections.npy", b"")):
+        here.store.write(keys.experiment(keys.plan(job.id), "runs", "000-6", name), content)
     assert api.detector(job.id, "day", 6, tmp_path / "day.pt").read_bytes() == b"weights"
     api.cancel(job.id)
     with pytest.raises(JobFailed, match="cancelled"):
