@@ -180,6 +180,7 @@ def test_a_killed_worker_ends_in_the_same_manifest_byte_for_byte(stack: Stack, t
         assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_work_in_progress_is_given_back_cancelled_and_finished_by_a_retry(
     stack: Stack, tmp_path: Path
 ) -> None:

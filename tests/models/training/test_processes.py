@@ -24,6 +24,7 @@ from models.training.session import TrainingOrder
 from models.training.strict_toml import to_toml
 from tests.models.training import two_processes
 
+pytestmark = pytest.mark.slow  # a second process, and every paper twice
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = 5
 
