@@ -15,8 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-import matplotlib
-
 from models.detection.orders import Order, order_to_json
 from models.errors import GeneratorError
 
@@ -118,6 +116,8 @@ class DetectorProcess:
 
 def _configuration(room: Path) -> Path:
     """Ultralytics asks the network for a font named Arial unless one lies here."""
+    import matplotlib  # noqa: PLC0415 - only for its font: no worker should wait for it at its start
+
     folder = room / "configuration"
     fonts = folder / "Ultralytics"
     fonts.mkdir(parents=True, exist_ok=True)

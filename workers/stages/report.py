@@ -17,8 +17,6 @@ from workers.context import Bench, Outcome, ShardTask
 from workers.experiment.frames import XYXY, ExperimentFrame, Role, of_role, read_frames
 from workers.experiment.recipes import training_frames
 from workers.experiment.results import SHOWN_CONFIDENCE, Results, read_test_set
-from workers.report.montage import montage
-from workers.report.page import render_page
 from workers.report.summary import render_summary
 from workers.report.verdict import verdict
 
@@ -28,6 +26,9 @@ MONTAGE_QUALITY = 85
 
 def publish_experiment(task: ShardTask, bench: Bench) -> Outcome:
     """Scores every arm and writes report.json, report.html and report.md."""
+    # the charting library takes a second to load, for which no other stage should wait
+    from workers.report.page import render_page  # noqa: PLC0415
+
     telling = _Telling(task, bench.store)
     report = telling.report()
     pictures = telling.pictures()
@@ -182,6 +183,8 @@ class _Telling:
         return {"total": round(arms + (first or 0.0), 1), "pretraining": first}
 
     def _picture(self, number: int) -> bytes:
+        from workers.report.montage import montage  # noqa: PLC0415 - as the page
+
         frame, seed = self._results.test.frames[number], self._spec["seeds"][0]
         truth = [
             (box, self._categories[category])
