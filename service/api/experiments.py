@@ -86,8 +86,10 @@ def get_detector(job_id: str, arm: str, seed: int, here: Here) -> StreamingRespo
     number = _arm_number(job, arm)
     plan_key = here.desk.jobs.shards(job.id)[0].plan_key
     run = keys.experiment(plan_key, "runs", keys.experiment_run(number, seed))
-    key = f"{run}/best.pt"
-    if not here.store.exists(f"{run}/detections.npy"):  # until it has looked at the test frames it may change
+    key = f"{run}/{keys.BEST_WEIGHTS}"
+    if not here.store.exists(
+        f"{run}/{keys.DETECTIONS}"
+    ):  # until it has looked at the test frames it may change
         raise NotFound(f"finished detector of seed {seed} for arm", arm)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{job.spec['detector']['name']}-{arm}-{seed}")
     headers = {

@@ -84,6 +84,10 @@ def experiment_run(arm_index: int, seed: int) -> str:
     return f"{arm_index:03d}-{seed}"
 
 
+# What a finished run leaves there; the detections come last.
+BEST_WEIGHTS, DETECTIONS = "best.pt", "detections.npy"
+
+
 def report_page(job_id: str) -> str:
     """An experiment's report as one page for a browser."""
     return f"jobs/{job_id}/report.html"

@@ -27,7 +27,7 @@ from workers.experiment.schedule import Schedule
 FETCHERS = 8
 TELL_EVERY_SECONDS = 5.0
 KEEP_EVERY_SECONDS = 30.0
-LAST, BEST = "last.pt", "best.pt"
+LAST, BEST = "last.pt", keys.BEST_WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)

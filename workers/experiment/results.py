@@ -17,12 +17,12 @@ from models.detection.overlaps import Overlaps, find_overlaps
 from models.detection.resamples import Bootstrap, Resamples, needed
 from models.detection.scores import CategoryScores, Scores, score
 from models.metrics.working_size import luma
+from service.storage import keys
 from service.storage.object_store import ObjectStore
 from workers.artifacts import stored_pixels
 from workers.experiment.detector import read_detections, run_prefix
 from workers.experiment.frames import ExperimentFrame
 
-DETECTIONS = "detections.npy"
 SHOWN_CONFIDENCE = 0.25
 METRICS = ("map50", "map50_95")
 
@@ -71,7 +71,7 @@ class Results:
 
     def seen(self, arm: int, seed: int) -> NDArray[np.float32]:
         """(n, 7): frame number, xyxy in px, confidence, category."""
-        key = f"{run_prefix(self._plan_key, arm, seed)}/{DETECTIONS}"
+        key = f"{run_prefix(self._plan_key, arm, seed)}/{keys.DETECTIONS}"
         return read_detections(self._store.read(key))
 
     @property

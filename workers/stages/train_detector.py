@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
+from service.storage import keys
 from workers.artifacts import write_json
 from workers.context import Bench, Outcome, ShardTask
 from workers.experiment.detector import BEST, Apprenticeship, Workshop, machine, run_prefix
 from workers.experiment.enhancement import enhanced
 from workers.experiment.frames import Role, of_role, read_frames
 from workers.experiment.recipes import training_frames
-from workers.experiment.results import DETECTIONS
 from workers.experiment.schedule import schedule
 
 
@@ -81,7 +81,7 @@ class _Training:
 
     def _look(self, workshop: Workshop, arm: int, files: list[Any]) -> None:
         seen = workshop.detections(self._weights, files, self._spec["training"]["image_px"])
-        key = f"{run_prefix(self._task.plan_key, arm, self._seed)}/{DETECTIONS}"
+        key = f"{run_prefix(self._task.plan_key, arm, self._seed)}/{keys.DETECTIONS}"
         self._bench.store.write(key, seen)
 
     def _look_enhanced(self, workshop: Workshop, number: int, card: dict[str, Any]) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.storage import keys
 from service.storage.object_store import ObjectStore
 from workers.experiment.detector import run_prefix
 from workers.experiment.frames import ExperimentFrame, Role
-from workers.experiment.results import DETECTIONS, Results, read_test_set, split_by_frame
+from workers.experiment.results import Results, read_test_set, split_by_frame
 
 PLAN = "jobs/job-1/plan.jsonl"
 CAR, BUS = 0, 1
@@ -43,7 +44,7 @@ def keep(store: ObjectStore, arm: int, rows: list[tuple[float, ...]], seed: int 
     """Rows of frame number, xyxy, confidence, category."""
     data = io.BytesIO()
     np.save(data, np.array(rows, np.float32).reshape(-1, 7))
-    store.write(f"{run_prefix(PLAN, arm, seed)}/{DETECTIONS}", data.getvalue())
+    store.write(f"{run_prefix(PLAN, arm, seed)}/{keys.DETECTIONS}", data.getvalue())
 
 
 def everything(frames: int) -> list[tuple[float, ...]]:

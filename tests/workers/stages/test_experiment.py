@@ -15,7 +15,6 @@ from service.jobs.job import CHECKPOINT_EVENT, DETECTOR_EVENT, JobKind, Stage
 from service.storage import keys
 from workers.experiment.detector import LAST, read_detections, run_prefix
 from workers.experiment.frames import ExperimentFrame, Role, of_role, read_frames
-from workers.experiment.results import DETECTIONS
 
 STEPS = 4
 
@@ -284,7 +283,7 @@ def test_a_killed_training_goes_on_and_sees_the_same_boxes(
         patch.setattr(reporter, "event", event)
         with pytest.raises(Killed):
             lab.workshop.do(task)
-    seen = f"{run_prefix(plan.plan_key, 0, 0)}/{DETECTIONS}"
+    seen = f"{run_prefix(plan.plan_key, 0, 0)}/{keys.DETECTIONS}"
     assert store.exists(f"{run_prefix(plan.plan_key, 0, 0)}/{LAST}")
     assert not store.exists(seen)
     lab.workshop.do(task)
