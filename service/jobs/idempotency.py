@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from service.errors import IdempotencyInProgress, IdempotencyMismatch
 from service.jobs.database import Database, database_now
+from service.jobs.tables import LOCAL_TENANT
 from service.jobs.tables import idempotency_keys as table
 
 KEPT_SECONDS = 24 * 3600
@@ -36,7 +37,13 @@ class IdempotencyStore:
         try:
             with self._database.writing() as connection:
                 self._forget_old(connection)
-                row = {"key": key, "path": path, "body_sha256": digest, "created_at": database_now()}
+                row = {
+                    "tenant": LOCAL_TENANT,
+                    "key": key,
+                    "path": path,
+                    "body_sha256": digest,
+                    "created_at": database_now(),
+                }
                 connection.execute(insert(table).values(**row))
             return None
         except IntegrityError:

@@ -107,9 +107,11 @@ class Job:
     """
 
     id: str
+    tenant: str
     kind: JobKind
     state: JobState
     version: int
+    work_version: int
     spec: dict[str, Any]
     dataset_id: str | None
     result_id: str | None

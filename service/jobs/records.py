@@ -9,6 +9,7 @@ from service.jobs.job import DatasetState
 @dataclass(frozen=True, slots=True)
 class Upload:
     id: str
+    tenant: str
     filename: str
     size_bytes: int
     sha256: str
@@ -20,6 +21,7 @@ class Dataset:
     """A dataset's row; its frames lie in the store. `counts` are known once it is ready."""
 
     id: str
+    tenant: str
     name: str
     state: DatasetState
     version: int
