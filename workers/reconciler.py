@@ -15,6 +15,7 @@ from service.jobs.leases import LeaseStore
 from service.jobs.queue import CeleryQueue, Queue, ring
 from service.logs import set_up_logs
 from service.settings import Settings
+from workers.chores import Chore, do_due
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ def main() -> None:
     database.migrate()
     leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
     queue = CeleryQueue(settings)
+    chores: list[Chore] = []
     stopping = threading.Event()
 
     def stop(_number: int, _frame: Any) -> None:
@@ -47,6 +49,7 @@ def main() -> None:
             reconcile(leases, queue)
         except (OperationalError, OSError) as error:  # the database or the broker is away: go on trying
             log.warning("round skipped", error=str(error))
+        do_due(chores)
 
 
 if __name__ == "__main__":
