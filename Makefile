@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv)
+BANDIT := $(BIN)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium service workers models benchmarks
 
-.PHONY: setup demo test test-slow check format lock weights clean
+.PHONY: setup demo test test-slow check audit contract format lock weights clean
 
 setup: .venv/ready
 
@@ -20,26 +21,47 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/nightshift demo $(DATA) --out $(or $(OUT),demo)
 
+# A process for each core, up to four; one thread in each, or they would wait for each other.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BANDIT)
+
+# What is known of our own code and of the locked dependencies. The second asks PyPI; a dependency that it cannot
+# ask about fails, so that silence is never taken for safety.
+audit: setup
+	$(BANDIT)
+	$(BIN)/pip-audit --requirement requirements.lock --disable-pip --strict
+
+# Whether the API does what its document says: at least so many requests, made from the document.
+contract: setup
+	$(BIN)/python -m benchmarks.contract --requests $(or $(REQUESTS),10000)
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Rewrites the lock from pyproject.toml: hashes, every platform, no index host.
+# Rewrites the locks from pyproject.toml: hashes, every platform, no index host. The second and third are parts of
+# the first, for the two images: an API without torch, and workers.
+COMPILE = VIRTUAL_ENV=.venv $(or $(UV),$(BIN)/uv) pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header pyproject.toml
+
 lock:
-	VIRTUAL_ENV=.venv $(or $(UV),$(BIN)/uv) pip compile --quiet --universal --all-extras --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file requirements.lock
+	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE) --constraints requirements.lock --extra build --extra tracing \
+		--output-file requirements-api.lock
+	$(COMPILE) --constraints requirements.lock --extra worker --extra detector --extra tracing \
+		--output-file requirements-worker.lock
 
 # Trains the bundled generators (hours on a CPU; goes on where it was stopped), measures them, writes weights and
 # cards. DATA is laid out as workers/bundle.py says; WORK keeps checkpoints and contact sheets.

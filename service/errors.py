@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from service.wording import shown
+
+MOST_ECHOED = 200  # characters of what was asked for; more of it helps nobody
+
 
 class NightshiftError(Exception):
     """Something a user can understand and act on.
@@ -49,7 +53,7 @@ class NotFound(NightshiftError):
     code = "not-found"
 
     def __init__(self, what: str, name: str) -> None:
-        super().__init__(f"There is no {what} {name!r}.")
+        super().__init__(f"There is no {what} {name[:MOST_ECHOED]!r}.")
         self.what = what
         self.name = name
 
@@ -77,6 +81,18 @@ class InvalidRequest(NightshiftError):
     """A request that is well formed but asks for something that makes no sense."""
 
     code = "invalid-request"
+
+
+class UriNotAllowed(NightshiftError):
+    """An import from anywhere but a folder that the operator has registered."""
+
+    code = "uri-not-allowed"
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(
+            f"Nothing is imported from {shown(uri)}.",
+            "Give s3://bucket/prefix/ of a bucket that this server's operator has registered.",
+        )
 
 
 class DatasetNotReady(NightshiftError):
@@ -124,6 +140,96 @@ class IdempotencyInProgress(NightshiftError):
         )
 
 
+class Unauthorized(NightshiftError):
+    """No API key, or none that is valid."""
+
+    code = "unauthorized"
+
+    def __init__(self, message: str = "An API key is needed.") -> None:
+        super().__init__(message, "Send `Authorization: Bearer KEY`; here `nightshift key` shows it.")
+
+
+class InsufficientScope(NightshiftError):
+    """The key is valid, but not for this."""
+
+    code = "insufficient-scope"
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        super().__init__(
+            f"The API key lacks the scope {', '.join(sorted(missing))}.", "Use a key that has it, or ask."
+        )
+
+
+class TooManyRequests(NightshiftError):
+    """More requests than a key, or failed ones than an address, may send in a time."""
+
+    code = "too-many-requests"
+
+    def __init__(self, what: str, retry_after_seconds: int) -> None:
+        super().__init__(what, f"Try again in {retry_after_seconds} s.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyJobs(NightshiftError):
+    """The tenant has as many jobs under way as it may have."""
+
+    code = "too-many-jobs"
+    retry_after_seconds = 30
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} jobs are queued or running, and no more may be.", "Wait for one to end, or cancel one."
+        )
+
+
+class BrokenCursor(NightshiftError):
+    """A cursor that no page gave."""
+
+    code = "validation-error"
+    pointer = "/cursor"
+
+    def __init__(self) -> None:
+        super().__init__("The cursor is not valid.", "Use the next_cursor of a page, or none.")
+
+
+class ForeignCursor(NightshiftError):
+    """A cursor of another listing, or of another tenant."""
+
+    code = "foreign-cursor"
+
+    def __init__(self) -> None:
+        super().__init__("The cursor is of another listing.", "Use the next_cursor of this one, or none.")
+
+
+class InUse(NightshiftError):
+    """What a job works on cannot be deleted."""
+
+    code = "in-use"
+
+    def __init__(self, what: str, job_id: str) -> None:
+        super().__init__(f"{what} is used by job {job_id}.", "Wait until that has ended, or cancel it.")
+
+
+class WebhooksOff(NightshiftError):
+    """The operator has not allowed them."""
+
+    code = "webhooks-off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server calls no webhooks.", "NIGHTSHIFT_WEBHOOKS_ALLOWED=true on the server allows them."
+        )
+
+
+class WebhookRefused(NightshiftError):
+    """A URL that must not be called: not by https, or not a public host."""
+
+    code = "webhook-refused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Give a public host by https: https://hooks.example.com/nightshift")
+
+
 class UploadTooLarge(NightshiftError):
     """More bytes than the server takes."""
 
@@ -136,6 +242,28 @@ class UploadTooLarge(NightshiftError):
         )
 
 
+class StorageQuotaExceeded(UploadTooLarge):
+    """More bytes than the tenant may keep, those that are still to come included."""
+
+    def __init__(self, limit_bytes: int, used_bytes: int) -> None:
+        NightshiftError.__init__(
+            self,
+            f"{used_bytes:,} of {limit_bytes:,} bytes are in use; the upload does not fit into the rest.",
+            "Delete what is no longer needed, or ask for a larger quota.",
+        )
+
+
+class UploadIncomplete(NightshiftError):
+    """A job asks for an upload of which pieces are still missing."""
+
+    code = "upload-incomplete"
+
+    def __init__(self, upload_id: str, offset_bytes: int, size_bytes: int) -> None:
+        super().__init__(
+            f"Of upload {upload_id} {offset_bytes:,} of {size_bytes:,} bytes are here.", "Send the rest."
+        )
+
+
 class NoSpaceLeft(NightshiftError):
     """The store's disk is full."""
 
@@ -145,3 +273,14 @@ class NoSpaceLeft(NightshiftError):
         super().__init__(
             "The server's disk is full; nothing of the upload was kept.", "Free space and upload again."
         )
+
+
+class Unavailable(NightshiftError):
+    """The database, the store or the broker does not answer: for a while, as a rule."""
+
+    code = "unavailable"
+    retry_after_seconds = 5
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The {what} does not answer.", "Try again soon.")
+        self.what = what

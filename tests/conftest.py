@@ -4,6 +4,10 @@ import os
 
 # Before torch is loaded: on a machine that others use too, threads that spin make everything slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# A terminal's width is for whoever looks at one: the commands under test are told theirs.
+os.environ.pop("COLUMNS", None)
+# What Starlette's TestClient calls the server.
+os.environ.setdefault("NIGHTSHIFT_ALLOWED_HOSTS", "testserver")
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +21,8 @@ from service.jobs.store import JobStore
 from service.jobs.submit import Desk
 from service.settings import Settings
 from service.storage.object_store import ObjectStore, open_store
+
+pytest_plugins = ["tests.servers.fixtures", "tests.serving"]
 
 
 class SilentQueue:
@@ -36,14 +42,24 @@ class SilentQueue:
         return 0
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_keys_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys of whoever runs the tests are neither used nor overwritten."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("NIGHTSHIFT_KEY", raising=False)
+        yield
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data")
+    return Settings(data_dir=tmp_path / "data", requests_per_second=0)
 
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database)
+    database = Database.of(settings)
     database.migrate()
     yield database
     database.close()

@@ -5,6 +5,11 @@ def upload(upload_id: str) -> str:
     return f"uploads/{upload_id}"
 
 
+def incoming(upload_id: str, *parts: str) -> str:
+    """What has come so far of an upload that is sent in pieces."""
+    return "/".join(("incoming", upload_id, *parts))
+
+
 def dataset(dataset_id: str, *parts: str) -> str:
     return "/".join(("datasets", dataset_id, *parts))
 
@@ -34,6 +39,11 @@ def label(split: str, frame_id: str) -> str:
 def plan(job_id: str) -> str:
     """One line for each frame of a job; a shard is a range of its bytes."""
     return f"jobs/{job_id}/plan.jsonl"
+
+
+def listing(plan_key: str) -> str:
+    """What was in a bucket when its import was planned, beside the plan: one object a line."""
+    return plan_key.removesuffix("plan.jsonl") + "source-listing.jsonl"
 
 
 def findings(plan_key: str) -> str:

@@ -4,7 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -13,6 +13,9 @@ from fsspec.implementations.dirfs import DirFileSystem
 
 from service.errors import ObjectNotFound
 from service.settings import Settings
+from service.storage.durability import sync_filesystem, sync_folder
+from service.storage.multipart import Multipart
+from service.storage.s3 import Links, open_s3
 
 COPY_BLOCK_BYTES = 1 << 20
 PENDING_SUFFIX = ".pending-"
@@ -24,12 +27,24 @@ class ObjectStore:
     On a disk that is a temporary file and a rename; S3 shows an object only once it is complete.
     """
 
-    def __init__(self, filesystem: Any, root: str) -> None:
+    def __init__(self, filesystem: Any, root: str, links: Links | None = None) -> None:
         self._files = DirFileSystem(path=root, fs=filesystem)
         self._renames = bool({"file", "memory"} & set(_names(filesystem.protocol)))
         self._folder = Path(root) if "file" in _names(filesystem.protocol) else None
+        self._multipart = Multipart(filesystem, root) if "s3" in _names(filesystem.protocol) else None
+        self._links = links
         # A folder is made once, not looked for at every write.
         self._folders: set[str] = set()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the objects lie as files, if they do."""
+        return self._folder
+
+    @property
+    def multipart(self) -> Multipart | None:
+        """To make objects of parts, where the store is S3."""
+        return self._multipart
 
     def read(self, key: str) -> bytes:
         try:
@@ -60,17 +75,19 @@ class ObjectStore:
             try:
                 yield cast(BinaryIO, file)
             except BaseException:
-                file.discard()
+                with suppress(Exception):  # the sweep of orphaned parts takes what stays
+                    file.discard()
                 raise
-            file.close()
-            file.commit()
+            self._complete(file)
             return
         self._make_folder(key)
         pending = f"{key}{PENDING_SUFFIX}{uuid.uuid4().hex[:8]}"
         try:
             with self._files.open(pending, "wb") as file:
                 yield cast(BinaryIO, file)
-            self._files.mv(pending, key)
+                self._settle_file(file)
+            self._rename(pending, key)
+            self._settle_folders(key)
         except BaseException:
             if self._files.exists(pending):
                 self._files.rm_file(pending)
@@ -106,6 +123,12 @@ class ObjectStore:
         with self.open(key) as source:
             shutil.copyfileobj(source, target, COPY_BLOCK_BYTES)
 
+    def presigned(self, key: str, media_type: str, disposition: str) -> str | None:
+        """An address where whoever has it can read the object for a while, with this type and disposition;
+        None where the store hands out none.
+        """
+        return None if self._links is None else self._links.make(key, media_type, disposition)
+
     def exists(self, key: str) -> bool:
         return bool(self._files.exists(key))
 
@@ -124,6 +147,53 @@ class ObjectStore:
         """Remove an object, or everything below a prefix; nothing there is fine."""
         if self._files.exists(prefix):
             self._files.rm(prefix, recursive=True)
+
+    def sync(self) -> None:
+        """Everything written so far survives a power cut. What `writing` wrote does so by itself; the small
+        files of `write` are many, and cost a tenth of it when they are settled together.
+        """
+        if self._folder is not None:
+            sync_filesystem(self._folder)
+
+    def _complete(self, file: Any) -> None:
+        """The parts become an object; what is smaller than a part is sent in one piece."""
+        if file.tell() < file.blocksize:
+            file.autocommit = True
+        try:
+            file.close()
+            if not file.autocommit:
+                file.commit()
+        except FileNotFoundError:
+            # It was done, the answer got lost, and for the second try there were no parts any more.
+            if not self._is_made_of(file.path, file.tell(), len(file.parts or ())):
+                raise
+        except BaseException:
+            with suppress(Exception):  # the sweep of orphaned parts takes what stays
+                file.discard()
+            raise
+
+    def _is_made_of(self, path: str, size_bytes: int, parts: int) -> bool:
+        """Whether an object of so many parts is there; S3 counts them in its tag."""
+        found = self._files.fs.info(path)
+        return found["size"] == size_bytes and str(found["ETag"]).strip('"').endswith(f"-{parts}")
+
+    def _rename(self, pending: str, key: str) -> None:
+        """fsspec would copy where a rename fails, and a disk that fills up would leave half an object."""
+        if self._folder is not None:
+            os.replace(self._folder / pending, self._folder / key)  # noqa: PTH105 - as in `write`
+        else:
+            self._files.mv(pending, key)
+
+    def _settle_file(self, file: Any) -> None:
+        """Its bytes come before its name: a power cut must not leave a whole name with half the bytes."""
+        if self._folder is not None:
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _settle_folders(self, key: str) -> None:
+        if self._folder is not None:
+            for folder in Path(key).parents:
+                sync_folder(self._folder / folder)
 
     def _write_to_disk(self, path: Path, data: bytes) -> None:
         """Two small files for every frame: the plain calls cost a third of what they cost through fsspec."""
@@ -151,28 +221,15 @@ def _names(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else protocol
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """The store that the settings name. Make it in the process that uses it: s3fs does not survive a fork."""
-    options: dict[str, Any] = {}
+def open_store(settings: Settings, attempts: int = 0) -> ObjectStore:
+    """The store that the settings name. `attempts`: how often a call to S3 is made until it is given up, if
+    not so often as the settings say.
+    """
     if settings.store.startswith("s3://"):
-        options = {
-            "key": settings.s3_key or None,
-            "secret": settings.s3_secret.get_secret_value() or None,
-            "endpoint_url": settings.s3_endpoint_url or None,
-            "client_kwargs": {"region_name": settings.s3_region},
-            "skip_instance_cache": True,
-            # Another process's writes must be seen, and the truth is in the database anyway.
-            "use_listings_cache": False,
-            "default_block_size": 8 * 2**20,
-            "max_concurrency": 4,
-            "config_kwargs": {
-                "signature_version": "s3v4",
-                "s3": {"addressing_style": "path"},
-                "request_checksum_calculation": "when_required",
-                "response_checksum_validation": "when_required",
-            },
-        }
-    filesystem, root = fsspec.core.url_to_fs(settings.store, **options)
+        root = settings.store.removeprefix("s3://").rstrip("/")
+        links = Links(settings, root) if settings.presign_downloads else None
+        return ObjectStore(open_s3(settings, attempts), root, links)
+    filesystem, root = fsspec.core.url_to_fs(settings.store)
     if "file" in _names(filesystem.protocol):
         filesystem.makedirs(root, exist_ok=True)
     return ObjectStore(filesystem, root)
