@@ -11,15 +11,20 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup, setup_logging, worker_shutdown, worker_shutting_down
 
+from service.jobs.broker import make_celery, warn_of_eviction
 from service.jobs.database import Database
-from service.jobs.job import SHARDS
+from service.jobs.job import EVERYDAY_QUEUES
 from service.jobs.leases import LeaseStore
 from service.jobs.library import Library
-from service.jobs.queue import RUN_SHARD, CeleryQueue, make_celery
+from service.jobs.queue import RUN_SHARD, CeleryQueue
 from service.jobs.store import JobStore
 from service.logs import set_up_logs
+from service.metrics_port import serve_metrics
 from service.settings import Settings
 from service.storage.object_store import open_store
+from service.tracing import trace_shards
+from workers import metrics
+from workers.patience import patient
 from workers.shard_runner import ShardRunner
 
 settings = Settings()
@@ -35,13 +40,14 @@ def run_shard(job_id: str, index: int) -> None:
 def runner() -> ShardRunner:
     global _runner  # noqa: PLW0603 - one worker process, one child
     if _runner is None:
-        database = Database(settings.database)
+        database = Database.of(settings)
         database.migrate()
+        leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
         _runner = ShardRunner(
             settings,
-            JobStore(database),
-            LeaseStore(database, settings.lease_seconds, settings.shard_attempts),
-            Library(database),
+            patient(JobStore(database), settings.lease_seconds),
+            patient(leases, settings.lease_seconds),
+            patient(Library(database), settings.lease_seconds),
             open_store(settings),
             CeleryQueue(settings),
             worker=f"{socket.gethostname()}:{os.getpid()}",
@@ -51,13 +57,16 @@ def runner() -> ShardRunner:
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logs(**_: Any) -> None:
-    set_up_logs(settings.log_level)
+    set_up_logs(settings)
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def _start_child(instance: Any, **_: Any) -> None:
     """Whoever waits for a translation shall not wait for torch. A training can: its child starts with it."""
-    if SHARDS in instance.app.amqp.queues.consume_from:
+    serve_metrics(settings, metrics.REGISTRY)
+    trace_shards(settings)
+    warn_of_eviction(settings)
+    if not instance.app.amqp.queues.consume_from.keys().isdisjoint(EVERYDAY_QUEUES):
         runner().start()
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from queue import SimpleQueue
 from typing import IO, Any
@@ -18,13 +19,16 @@ import structlog
 from models.detection.detector_process import DetectorMissing, DetectorRefused
 from models.errors import CheckpointRejected, GeneratorError, NotEnoughMemory
 from models.training.errors import ImagesRejected, LossNotFinite, RecipeRejected
-from service.errors import NightshiftError
-from service.logs import set_up_logs
+from service.errors import NightshiftError, NoSpaceLeft, Unavailable
+from service.logs import log_uncaught, set_up_logs
 from service.processes import die_with_parent
+from service.redaction import Redaction
 from service.settings import Settings
 from service.storage.object_store import open_store
+from service.storage.outages import outage
 from workers.context import Bench, ShardTask
 from workers.pipeline import run_stage
+from workers.watched_store import WatchedStore
 
 log = structlog.get_logger(__name__)
 GENERATOR_CODES: dict[type[GeneratorError], str] = {
@@ -38,12 +42,16 @@ GENERATOR_CODES: dict[type[GeneratorError], str] = {
 }
 
 
+ALIVE_EVERY_SECONDS = 1.0
+
+
 class LineReporter:
     """Writes progress as it happens; the parent decides how often SQL hears of it."""
 
     def __init__(self, answers: IO[str]) -> None:
         self._answers = answers
         self._lock = threading.Lock()
+        self._alive_at = float("-inf")
 
     def progress(self, done: int, failed: int, reading: int) -> None:
         self.send(progress={"done": done, "failed": failed, "reading": reading})
@@ -53,6 +61,12 @@ class LineReporter:
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
         self.send(event={"kind": kind, "data": data})
+
+    def alive(self) -> None:
+        """It may be called for every line of a file, so it says it now and then only."""
+        if time.monotonic() - self._alive_at >= ALIVE_EVERY_SECONDS:
+            self._alive_at = time.monotonic()
+            self.send(alive=True)
 
     def send(self, **message: Any) -> None:
         with self._lock:
@@ -64,26 +78,35 @@ def main() -> None:
     answers = _claim_stdout()
     die_with_parent()  # where the kernel cannot do that, the end of stdin tells
     settings = Settings()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings)
+    sys.excepthook = log_uncaught
     reporter = LineReporter(answers)
-    bench = Bench(open_store(settings), settings, reporter)
+    bench = Bench(WatchedStore(open_store(settings), reporter.alive), settings, reporter)
     _load_libraries()
     reporter.send(ready=True)
     tasks = _tasks_from_stdin()
+    hide = Redaction.of(settings)
     while (line := tasks.get()) is not None:
-        reporter.send(**_answer(line, bench))
+        reporter.send(**_without_secrets(_answer(line, bench), hide))
 
 
 def _answer(line: str, bench: Bench) -> dict[str, Any]:
     try:
         task = ShardTask.from_json(json.loads(line))
+        structlog.contextvars.bind_contextvars(job_id=task.job_id, shard=task.index)
         outcome = run_stage(task, bench)
+        bench.store.sync()  # the row that will say "done" outlives a power cut, and so must what it speaks of
+    except (NoSpaceLeft, Unavailable) as error:
+        return {"delayed": outage(error)}
     except NightshiftError as error:
         return {"refused": {"code": error.code, "message": error.message, "cure": error.cure}}
     except GeneratorError as error:
         code = GENERATOR_CODES.get(type(error), "generator-error")
         return {"refused": {"code": code, "message": error.message, "cure": error.cure}}
     except Exception as error:  # the task shell: whatever it is, the parent must hear of it
+        if (reason := outage(error)) is not None:
+            log.warning("stage put off", reason=reason)
+            return {"delayed": reason}
         log.error("stage failed", error=repr(error), traceback=traceback.format_exc())
         return {"crashed": f"{type(error).__name__}: {error}"}
     return {
@@ -95,6 +118,16 @@ def _answer(line: str, bench: Bench) -> dict[str, Any]:
             "dataset": outcome.dataset,
             "generators": outcome.generators,
         }
+    }
+
+
+def _without_secrets(answer: dict[str, Any], hide: Redaction) -> dict[str, Any]:
+    """Why a shard was not done stands in the job's events and errors; a library's words may hold anything."""
+    if "outcome" in answer:
+        return answer
+    return {
+        kind: hide(told) if isinstance(told, str) else {name: hide(text) for name, text in told.items()}
+        for kind, told in answer.items()
     }
 
 

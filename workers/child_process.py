@@ -3,9 +3,11 @@
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +26,37 @@ class ChildDied(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"ended by signal {-status}" if status < 0 else f"ended with status {status}")
         self.status = status
+
+
+class ChildStalled(ChildDied):
+    """The child said nothing for too long, so we ended it: it hung as surely as others crash."""
+
+    def __init__(self, silent_seconds: float) -> None:
+        super().__init__(-signal.SIGKILL)
+        self.args = (f"was ended: nothing was heard of it for {silent_seconds:.0f} s",)
+
+
+class Silence:
+    """How long nothing was heard of a child, by a listener that may have slept itself.
+
+    Only what passes between two looks counts, and of that no more than `at_most`: a machine that was
+    suspended, or a worker that was stopped together with its child, says nothing about the child.
+    """
+
+    def __init__(self, limit_seconds: float, at_most: float) -> None:
+        self._limit, self._at_most = limit_seconds, at_most
+        self._looked_at = time.monotonic()
+        self._seconds = 0.0
+
+    def look(self, heard: bool) -> None:
+        """Raises:
+        ChildStalled: it is too long now.
+        """
+        now = time.monotonic()
+        self._seconds = 0.0 if heard else self._seconds + min(now - self._looked_at, self._at_most)
+        self._looked_at = now
+        if self._seconds > self._limit:
+            raise ChildStalled(self._seconds)
 
 
 class ChildProcess:

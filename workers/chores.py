@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from service.storage.outages import outage
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,7 +31,10 @@ def do_due(chores: Sequence[Chore]) -> list[str]:
         chore.done_at = now
         try:
             chore.do()
-        except (OperationalError, OSError) as error:  # the database or the store is away
+        except Exception as error:
+            if not isinstance(error, OperationalError | OSError) and outage(error) is None:
+                raise
+            # The database or the store is away.
             log.warning("chore skipped", chore=chore.name, error=str(error))
         else:
             done.append(chore.name)

@@ -24,6 +24,7 @@ class ShardTask:
     result_key: str
     start_byte: int
     stop_byte: int
+    index: int = 0
     position: int = 0
     """The number of the shard's first frame in the plan."""
     attempts: int = 0
@@ -53,6 +54,9 @@ class Reporter(Protocol):
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
         """Something that happened: it is added to the job's events at once."""
+
+    def alive(self) -> None:
+        """The work goes on, though there is nothing to tell yet. Who is silent for too long is ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,26 +4,38 @@ Run it with `python -m workers.reconciler`, anywhere that reaches the database a
 """
 
 import signal
+import sys
 import threading
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from service.errors import Unavailable
 from service.jobs.database import Database
 from service.jobs.leases import LeaseStore
 from service.jobs.queue import CeleryQueue, Queue, ring
-from service.logs import set_up_logs
+from service.jobs.removal import sweep_datasets
+from service.logs import log_uncaught, set_up_logs
+from service.metrics_port import serve_metrics
 from service.settings import Settings
+from service.storage.object_store import open_store
+from service.uploads.orphans import abort_orphans
+from workers import metrics
 from workers.chores import Chore, do_due
+from workers.courier import start_courier
+from workers.upload_sweeping import upload_chore
 
 log = structlog.get_logger(__name__)
+ORPHANS_EVERY_SECONDS = 3600.0
+SWEEP_EVERY_SECONDS = 5.0
 
 
 def reconcile(leases: LeaseStore, queue: Queue) -> None:
     """One round."""
     for job_id, index in leases.take_back_expired():
         log.warning("lease expired", job_id=job_id, shard=index)
+        metrics.LEASES_TAKEN_BACK.inc()
     for job_id in leases.unsettled_jobs():
         leases.settle_job(job_id)
     ring(queue, leases)
@@ -31,13 +43,21 @@ def reconcile(leases: LeaseStore, queue: Queue) -> None:
 
 def main() -> None:
     settings = Settings()
-    set_up_logs(settings.log_level)
-    database = Database(settings.database)
+    set_up_logs(settings)
+    sys.excepthook = log_uncaught
+    database = Database.of(settings)
     database.migrate()
     leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
     queue = CeleryQueue(settings)
-    chores: list[Chore] = []
+    serve_metrics(settings, metrics.REGISTRY)
     stopping = threading.Event()
+    store = open_store(settings)
+    chores: list[Chore] = [
+        *start_courier(settings, database, stopping),
+        Chore("sweep datasets", SWEEP_EVERY_SECONDS, lambda: sweep_datasets(database, store)),
+        upload_chore(settings, database, store),
+        Chore("remove orphaned parts", ORPHANS_EVERY_SECONDS, lambda: abort_orphans(database, store)),
+    ]
 
     def stop(_number: int, _frame: Any) -> None:
         stopping.set()
@@ -47,7 +67,7 @@ def main() -> None:
     while not stopping.wait(settings.poll_seconds):
         try:
             reconcile(leases, queue)
-        except (OperationalError, OSError) as error:  # the database or the broker is away: go on trying
+        except (OperationalError, OSError, Unavailable) as error:  # one of them is away: go on trying
             log.warning("round skipped", error=str(error))
         do_due(chores)
 

@@ -1,6 +1,5 @@
 """Runs one shard after the other: claims it, hands it to the child, keeps the lease, records the outcome."""
 
-import json
 import threading
 import time
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import structlog
 
 from service.catalogue import GeneratorCard
-from service.datasets.dataset import Finding, Severity
+from service.errors import NoSpaceLeft, Unavailable
 from service.jobs.job import (
     CHECKPOINT_EVENT,
     LONG_KINDS,
@@ -22,15 +21,24 @@ from service.jobs.job import (
 )
 from service.jobs.leases import Lease, LeaseStore
 from service.jobs.library import Library
-from service.jobs.queue import Queue, ring
+from service.jobs.queue import Queue, ring_if_possible
 from service.jobs.results import finding_line
 from service.jobs.store import JobStore
 from service.settings import Settings
 from service.storage.object_store import ObjectStore
-from workers.child_process import ChildDied, ChildProcess
+from service.storage.outages import outage
+from service.tracing import describe_span
+from workers import metrics
+from workers.child_process import ChildDied, ChildProcess, Silence
 from workers.context import ShardTask
+from workers.quarantine import left_by, quarantined
 
 log = structlog.get_logger(__name__)
+
+START_EVERY_SECONDS = 1.0
+# A child that could not be started is tried again after so long, and the last of these from then on.
+START_AGAIN_AFTER_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
+TRIES_BEFORE_TELLING = 3
 
 
 @dataclass(slots=True)
@@ -70,6 +78,7 @@ class ShardRunner:
         self._worker = worker
         self._child: ChildProcess | None = None
         self._stopping = threading.Event()
+        self._failed_starts = 0
         self._look_every = min(settings.poll_seconds, settings.heartbeat_seconds)
 
     def start(self) -> None:
@@ -77,10 +86,12 @@ class ShardRunner:
         if self._child is not None:
             return
         self._child = ChildProcess()
+        silence = Silence(self._settings.stall_seconds, 2 * START_EVERY_SECONDS)
         try:
-            while not any(message.get("ready") for message in self._child.messages(1.0)):
+            while not any(message.get("ready") for message in self._child.messages(START_EVERY_SECONDS)):
                 if self._stopping.is_set():
                     break
+                silence.look(heard=False)
         except ChildDied:
             self._drop_child()
             raise
@@ -96,23 +107,41 @@ class ShardRunner:
 
     def run(self, job_id: str, index: int) -> None:
         """Work on a shard if it is still to be had; a hint that comes late or twice does nothing."""
-        if self._stopping.is_set():
+        if self._stopping.is_set() or not self._started(job_id, index):
             return
-        self.start()
         shard = self._leases.claim(job_id, index, self._worker)
         if shard is None:
             return
-        structlog.contextvars.bind_contextvars(job_id=job_id, shard=index)
+        structlog.contextvars.bind_contextvars(worker=self._worker, job_id=job_id, shard=index)
+        describe_span(worker=self._worker, job_id=job_id, shard=index, stage=shard.stage)
         try:
             self._work(shard)
         finally:
-            structlog.contextvars.unbind_contextvars("job_id", "shard")
-        ring(self._queue, self._leases)
+            structlog.contextvars.unbind_contextvars("worker", "job_id", "shard")
+        ring_if_possible(self._queue, self._leases)
+
+    def _started(self, job_id: str, index: int) -> bool:
+        """Whether there is a child to work with. One that cannot even start (a broken installation, no
+        memory) is no shard's fault: none is claimed for it, others may take them, and we try again patiently.
+        """
+        try:
+            self.start()
+        except ChildDied as death:
+            self._failed_starts += 1
+            log.error("the worker's child cannot start", reason=str(death), tries=self._failed_starts)
+            if self._failed_starts % TRIES_BEFORE_TELLING == 0:
+                facts = {"index": index, "worker": self._worker, "reason": f"the child {death} at its start"}
+                self._leases.note_unfit(job_id, {**facts, "tries": self._failed_starts})
+            step = min(self._failed_starts, len(START_AGAIN_AFTER_SECONDS)) - 1
+            self._stopping.wait(START_AGAIN_AFTER_SECONDS[step])
+            return False
+        self._failed_starts = 0
+        return True
 
     def _work(self, shard: Shard) -> None:
         job = self._jobs.job(shard.job_id)
         if shard.strikes >= self._settings.strikes:
-            self._quarantine(shard)
+            self._quarantine(job, shard)
             return
         watch = Watch(renewed_at=time.monotonic())
         notes: list[str] = []
@@ -137,8 +166,11 @@ class ShardRunner:
 
     def _await_answer(self, shard: Shard, watch: Watch, notes: list[str]) -> dict[str, Any] | None:
         """The child's last word; None when the shard was taken from us, or is no longer wanted."""
+        silence = Silence(self._settings.stall_seconds, 2 * self._settings.poll_seconds)
         while True:
+            heard = False
             for message in self._the_child().messages(self._settings.poll_seconds):
+                heard = True
                 if "progress" in message:
                     progress = message["progress"]
                     watch.done, watch.failed = progress["done"], progress["failed"]
@@ -147,7 +179,7 @@ class ShardRunner:
                     notes.append(message["note"])
                 elif "event" in message:
                     self._note(shard, **message["event"])
-                elif "ready" not in message:
+                elif "ready" not in message and "alive" not in message:
                     return message
             if self._stopping.is_set():
                 self._drop_child()
@@ -155,6 +187,7 @@ class ShardRunner:
                 return None
             if self._keep(shard, watch) is not Lease.HELD:
                 return None
+            silence.look(heard)
 
     def _note(self, shard: Shard, kind: str, data: dict[str, Any]) -> None:
         self._leases.note(shard, kind, data)
@@ -179,9 +212,13 @@ class ShardRunner:
         return lease
 
     def _record(self, shard: Shard, answer: dict[str, Any], notes: list[str]) -> None:
+        metrics.SHARDS.labels(shard.stage, next(iter(answer))).inc()
         if "refused" in answer:
             refusal = answer["refused"]
             self._leases.fail(shard, refusal["code"], f"{refusal['message']} {refusal['cure']}".strip())
+        elif "delayed" in answer:
+            log.warning("shard put off", reason=answer["delayed"])
+            self._leases.postpone(shard, answer["delayed"])
         elif "crashed" in answer:
             self._leases.retry(shard, answer["crashed"])
         else:
@@ -192,7 +229,10 @@ class ShardRunner:
             parts = [ShardPlan(*numbers) for numbers in outcome["parts"]]
             self._leases.finish_plan(shard, parts, outcome["facts"])
         elif shard.stage is Stage.WORK:
-            self._leases.finish_work(shard, outcome["frames_done"], outcome["frames_failed"], notes)
+            done, failed = outcome["frames_done"], outcome["frames_failed"]
+            if self._leases.finish_work(shard, done, failed, notes):
+                metrics.FRAMES.labels("done").inc(done)
+                metrics.FRAMES.labels("failed").inc(failed)
         else:
             for card in outcome["generators"]:
                 self._library.add_generator(GeneratorCard(**card))
@@ -201,10 +241,12 @@ class ShardRunner:
     def _after_death(self, job: Job, shard: Shard, watch: Watch, death: ChildDied) -> None:
         """We saw the child die on this shard. Whichever image did it must end up alone; then it counts."""
         log.warning("child died", reason=str(death), finished=watch.finished, reading=watch.reading)
+        metrics.CHILD_DEATHS.inc()
         if shard.stage is not Stage.WORK or job.kind in LONG_KINDS:
             self._leases.retry(shard, f"the worker's child {death}")
         elif shard.frames_total == 1:
             self._leases.strike(shard)
+            metrics.STRIKES.inc()
         else:
             self._leases.split(shard, self._parts_after_death(shard, watch))
 
@@ -227,17 +269,19 @@ class ShardRunner:
             for start, stop in pairwise(cuts)
         ]
 
-    def _quarantine(self, shard: Shard) -> None:
+    def _quarantine(self, job: Job, shard: Shard) -> None:
         """Leave the image out: it killed its worker each time, alone, before our eyes."""
-        line = self._store.read_range(shard.plan_key, shard.start_byte, shard.stop_byte)
-        finding = Finding(
-            code="decoder-crash",
-            severity=Severity.ERROR,
-            path=_image_name(json.loads(line)),
-            message=f"The image ended the process that worked on it {shard.strikes} times.",
-            cure="Look at the image; convert it to a plain JPEG, or leave it out.",
-        )
-        self._store.write(shard.result_key, finding_line(finding))
+        try:
+            line = self._store.read_range(shard.plan_key, shard.start_byte, shard.stop_byte)
+            for key in left_by(job, line):
+                self._store.delete(key)
+            with self._store.writing(shard.result_key) as file:  # it outlives a power cut, as the row does
+                file.write(finding_line(quarantined(line, shard.strikes)))
+        except (OSError, NoSpaceLeft, Unavailable) as error:
+            if (reason := outage(error)) is None:
+                raise
+            self._leases.postpone(shard, reason)
+            return
         self._leases.finish_work(shard, 0, 1, ["quarantined"])
 
     def _task(self, job: Job, shard: Shard) -> ShardTask:
@@ -260,6 +304,7 @@ class ShardRunner:
             result_key=shard.result_key,
             start_byte=shard.start_byte,
             stop_byte=shard.stop_byte,
+            index=shard.index,
             position=shard.position,
             attempts=shard.attempts,
             parts=parts,
@@ -274,7 +319,3 @@ class ShardRunner:
     def _drop_child(self) -> None:
         """The quickest way to make a child stop in the middle of a batch; a dead one too."""
         self.close()
-
-
-def _image_name(planned: dict[str, Any]) -> str:
-    return str(planned.get("image", "?"))

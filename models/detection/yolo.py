@@ -59,6 +59,8 @@ class ArmTrainer(DetectionTrainer):  # type: ignore[misc]
         self.add_callback("on_train_epoch_start", lambda _: self._draw_anew())
         self.add_callback("on_train_batch_end", lambda _: self._tell_batch())
         self.add_callback("on_model_save", lambda _: self._tell_checkpoint())
+        # a validation takes minutes in which nothing else is told
+        self.add_callback("on_val_batch_end", lambda _: report({"event": "validating"}))
 
     def get_dataset(self) -> dict[str, Any]:
         order = self._order
@@ -117,7 +119,7 @@ class ArmTrainer(DetectionTrainer):  # type: ignore[misc]
     def save_model(self) -> bool:
         """Ultralytics' checkpoint is rounded to half precision; ours also holds what it was rounded from."""
         super().save_model()
-        checkpoint = torch.load(self.last, map_location="cpu", weights_only=False)
+        checkpoint = own_checkpoint(self.last)
         pending = self.last.with_suffix(".pending")
         torch.save({**checkpoint, EXACT: self._exact_state()}, pending)
         pending.replace(self.last)
@@ -126,7 +128,7 @@ class ArmTrainer(DetectionTrainer):  # type: ignore[misc]
     def resume_training(self, ckpt: Any) -> None:  # noqa: ARG002 - the weights a training began with are no state
         if not self.last.exists():
             return
-        state = torch.load(self.last, map_location=self.device, weights_only=False)[EXACT]
+        state = own_checkpoint(self.last, self.device)[EXACT]
         unwrap_model(self.model).load_state_dict(state["model"])
         self.ema.ema.load_state_dict(state["average"])
         self.ema.updates = state["updates"]
@@ -208,19 +210,23 @@ def train(order: TrainOrder, report: Report) -> None:
     if not trainer_is_done(trainer.last):
         trainer.train()
     strip_optimizer(trainer.best)  # a quarter of the size
-    history = (
-        trainer.history or torch.load(trainer.last, map_location="cpu", weights_only=False)[EXACT]["history"]
-    )
+    history = trainer.history or own_checkpoint(trainer.last)[EXACT]["history"]
     # of equals the last, as `best.pt` is written again for each
     best = max(history, key=lambda facts: (facts["validation"]["map50_95"], facts["epoch"]))
     report({"event": "trained", "best_epoch": best["epoch"], "history": history, "best": str(trainer.best)})
+
+
+def own_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
+    """One that this training wrote itself, into its own folder: Ultralytics pickles the network."""
+    checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=False)  # nosec B614
+    return checkpoint
 
 
 def trainer_is_done(last: Path) -> bool:
     """Killed between the last epoch and the end: there is nothing left to train."""
     if not last.exists():
         return False
-    return bool(torch.load(last, map_location="cpu", weights_only=False)[EXACT]["stop"])
+    return bool(own_checkpoint(last)[EXACT]["stop"])
 
 
 def predict(order: PredictOrder, report: Report) -> None:

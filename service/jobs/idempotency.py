@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import IdempotencyInProgress, IdempotencyMismatch
@@ -23,8 +23,11 @@ class KeptAnswer:
 
 
 class IdempotencyStore:
-    def __init__(self, database: Database) -> None:
+    """The answers of one tenant; two tenants may use the same key."""
+
+    def __init__(self, database: Database, tenant: str | None = None) -> None:
         self._database = database
+        self._tenant = tenant or LOCAL_TENANT
 
     def begin(self, key: str, path: str, body: bytes) -> KeptAnswer | None:
         """The answer that was given before, or None: then the caller is the one to make it.
@@ -38,7 +41,7 @@ class IdempotencyStore:
             with self._database.writing() as connection:
                 self._forget_old(connection)
                 row = {
-                    "tenant": LOCAL_TENANT,
+                    "tenant": self._tenant,
                     "key": key,
                     "path": path,
                     "body_sha256": digest,
@@ -52,24 +55,25 @@ class IdempotencyStore:
     def finish(self, key: str, path: str, answer: KeptAnswer) -> None:
         with self._database.writing() as connection:
             connection.execute(
-                update(table)
-                .where(table.c.key == key, table.c.path == path)
-                .values(status=answer.status, answer=answer.body)
+                update(table).where(*self._at(key, path)).values(status=answer.status, answer=answer.body)
             )
 
     def abandon(self, key: str, path: str) -> None:
         """The request failed and made nothing; it may be made again."""
         with self._database.writing() as connection:
-            connection.execute(delete(table).where(table.c.key == key, table.c.path == path))
+            connection.execute(delete(table).where(*self._at(key, path)))
 
     def _earlier(self, key: str, path: str, digest: str) -> KeptAnswer:
         with self._database.reading() as connection:
-            row = connection.execute(select(table).where(table.c.key == key, table.c.path == path)).first()
+            row = connection.execute(select(table).where(*self._at(key, path))).first()
         if row is not None and row.body_sha256 != digest:
             raise IdempotencyMismatch(key)
         if row is None or row.status is None:
             raise IdempotencyInProgress(key)
         return KeptAnswer(row.status, row.answer)
+
+    def _at(self, key: str, path: str) -> tuple[ColumnElement[bool], ...]:
+        return table.c.tenant == self._tenant, table.c.key == key, table.c.path == path
 
     def _forget_old(self, connection: Connection) -> None:
         connection.execute(

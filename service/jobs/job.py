@@ -36,6 +36,7 @@ class DatasetState(StrEnum):
     PENDING = "pending"
     READY = "ready"
     REJECTED = "rejected"
+    DELETED = "deleted"  # its objects are still being removed; nobody finds it any more
 
 
 class Stage(StrEnum):
@@ -65,8 +66,9 @@ SHARD_MOVES: dict[ShardState, frozenset[ShardState]] = {
 DATASET_MOVES: dict[DatasetState, frozenset[DatasetState]] = {
     DatasetState.PENDING: frozenset({DatasetState.READY, DatasetState.REJECTED}),
     # A retry takes up the same dataset again; one that is ready never changes.
-    DatasetState.REJECTED: frozenset({DatasetState.PENDING}),
-    DatasetState.READY: frozenset(),
+    DatasetState.REJECTED: frozenset({DatasetState.PENDING, DatasetState.DELETED}),
+    DatasetState.READY: frozenset({DatasetState.DELETED}),
+    DatasetState.DELETED: frozenset(),
 }
 MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "job": JOB_MOVES,
@@ -76,9 +78,20 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
 
 # Jobs of a single shard that takes hours: it is never cut, and goes on from its last checkpoint.
 LONG_KINDS = frozenset({JobKind.TRAINING, JobKind.EXPERIMENT})
-# A shard of an hour or a day must not stand before those of seconds: trainings have workers of their own.
-SHARDS, TRAININGS = "shards", "trainings"
-QUEUES: Mapping[str, frozenset[JobKind]] = {SHARDS: frozenset(JobKind) - LONG_KINDS, TRAININGS: LONG_KINDS}
+# A shard of an hour or a day must not stand before those of seconds: trainings have workers of their own,
+# which do nothing else: who has trained waits for the report, and not for the next training. And an ingest of
+# a hundred thousand images, which needs no GPU, must not stand before translations.
+INGEST, SHARDS, TRAININGS = "ingest", "shards", "trainings"
+Work = frozenset[tuple[JobKind, Stage]]
+_ALL: Work = frozenset((kind, stage) for kind in JobKind for stage in Stage)
+_INGESTS: Work = frozenset((JobKind.INGEST, stage) for stage in Stage)
+_TRAININGS: Work = frozenset((kind, Stage.WORK) for kind in LONG_KINDS)
+QUEUES: Mapping[str, Work] = {INGEST: _INGESTS, SHARDS: _ALL - _INGESTS - _TRAININGS, TRAININGS: _TRAININGS}
+# What a worker listens to that is not told otherwise: it takes from both in turn.
+EVERYDAY_QUEUES = (INGEST, SHARDS)
+# Of what a shard means and of what it leaves behind. Raise it when an older worker could not do a newer job's
+# shards, or would do them otherwise: it then leaves them to the newer ones.
+WORK_VERSION = 1
 
 # The kinds of events that a training leaves: losses with the time left, a grid to look at, a checkpoint.
 TRAINING_EVENT, SAMPLE_EVENT, CHECKPOINT_EVENT = "training", "sample", "checkpoint"

@@ -1,14 +1,19 @@
 """The doorbell: Celery messages that name a shard. They may come twice, late or never; SQL is the truth."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
-from celery import Celery
+import structlog
+from kombu.exceptions import KombuError
 
-from service.jobs.job import QUEUES, SHARDS
+from service.errors import Unavailable
+from service.jobs.broker import make_celery
+from service.jobs.job import QUEUES
 from service.jobs.leases import LeaseStore
 from service.settings import Settings
 
+log = structlog.get_logger(__name__)
 RUN_SHARD = "shard.run"
 # So many unread messages are enough to keep the workers busy until the reconciler looks again. Sending more
 # would only fill the broker with messages that are stale when they are read.
@@ -16,6 +21,8 @@ ENOUGH_UNREAD = 32
 
 
 class Queue(Protocol):
+    """Both raise `Unavailable` when the broker does not answer."""
+
     def send(self, name: str, hints: Iterable[tuple[str, int]]) -> None: ...
 
     def unread(self, name: str) -> int: ...
@@ -23,57 +30,42 @@ class Queue(Protocol):
 
 class CeleryQueue:
     def __init__(self, settings: Settings) -> None:
-        self._celery = make_celery(settings)
+        self._celery = make_celery(settings, is_sender=True)
+        # Not opened: only to ask how its broker's client fails.
+        connection = self._celery.connection_for_write()
+        self._failures = (KombuError, OSError, *connection.connection_errors, *connection.channel_errors)
 
     def send(self, name: str, hints: Iterable[tuple[str, int]]) -> None:
-        with self._celery.producer_or_acquire() as producer:
+        with self._answering(), self._celery.producer_or_acquire() as producer:
             for job_id, index in hints:
                 self._celery.send_task(RUN_SHARD, args=(job_id, index), producer=producer, queue=name)
 
     def unread(self, name: str) -> int:
-        with self._celery.connection_or_acquire() as connection:
+        with self._answering(), self._celery.connection_or_acquire() as connection:
             declared = connection.default_channel.queue_declare(queue=name, durable=True)
             return int(declared.message_count)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except self._failures as error:
+            raise Unavailable("broker") from error
 
 
 def ring(queue: Queue, leases: LeaseStore) -> int:
     """Send hints for shards that wait, unless enough messages wait already. Returns how many."""
     sent = 0
-    for name, kinds in QUEUES.items():
-        hints = leases.due_hints(kinds, ENOUGH_UNREAD - queue.unread(name))
+    for name, work in QUEUES.items():
+        hints = leases.due_hints(work, ENOUGH_UNREAD - queue.unread(name))
         queue.send(name, hints)
         sent += len(hints)
     return sent
 
 
-def make_celery(settings: Settings) -> Celery:
-    """One Celery configuration for those who send and those who run."""
-    celery = Celery("nightshift", broker=settings.broker, set_as_current=False)
-    celery.conf.update(
-        task_default_queue=SHARDS,
-        task_ignore_result=True,  # results are rows in SQL
-        task_serializer="json",
-        accept_content=["json"],
-        # A message is only a hint: once read it has done its work, and SQL brings back what it was about.
-        task_acks_late=False,
-        worker_prefetch_multiplier=1,
-        worker_hijack_root_logger=False,
-        worker_send_task_events=False,
-        broker_connection_retry_on_startup=True,
-        broker_transport_options=_transport_options(settings),
-    )
-    return celery
-
-
-def _transport_options(settings: Settings) -> dict[str, Any]:
-    if not settings.broker.startswith("filesystem:"):
-        return {"visibility_timeout": 3600}
-    folders = {name: settings.broker_folder / name for name in ("messages", "control")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
-    return {
-        "data_folder_in": str(folders["messages"]),
-        "data_folder_out": str(folders["messages"]),
-        "control_folder": str(folders["control"]),
-        "polling_interval": 0.1,
-    }
+def ring_if_possible(queue: Queue, leases: LeaseStore) -> None:
+    """For those who have written what is to be done: without a broker, the reconciler does."""
+    try:
+        ring(queue, leases)
+    except Unavailable as error:
+        log.warning("doorbell not rung", error=str(error))

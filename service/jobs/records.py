@@ -1,6 +1,7 @@
 """Uploads and datasets as they are known by name: plain values, without SQL, for the client too."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from service.jobs.job import DatasetState
@@ -14,6 +15,23 @@ class Upload:
     size_bytes: int
     sha256: str
     created_at: float
+
+
+class UploadState(StrEnum):
+    """Of an upload that comes in pieces. `finishing`: every byte is there, the object is being made of
+    them."""
+
+    RECEIVING = "receiving"
+    FINISHING = "finishing"
+    COMPLETE = "complete"
+    CORRUPT = "corrupt"
+    TERMINATED = "terminated"
+    EXPIRED = "expired"
+    REMOVED = "removed"
+
+
+# These take room: what they have announced is reserved for them.
+OPEN_UPLOAD_STATES = (UploadState.RECEIVING, UploadState.FINISHING)
 
 
 @dataclass(frozen=True, slots=True)

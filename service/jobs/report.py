@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from service.datasets.dataset import Finding, Severity
+from service.wording import SHOWN_CHARS, cut
 
 MAX_LISTED = 10_000
 
@@ -43,7 +44,9 @@ class Report:
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    return asdict(finding)
+    """Paths and pointers are other people's text, and no place needs more of it than this."""
+    path = finding.path if len(finding.path) <= SHOWN_CHARS else f"…{finding.path[1 - SHOWN_CHARS :]}"
+    return {**asdict(finding), "path": path, "pointer": cut(finding.pointer)}
 
 
 def finding_from_json(data: dict[str, Any]) -> Finding:

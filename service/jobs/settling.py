@@ -5,13 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, select
 
+from service.jobs.database import database_now
 from service.jobs.job import JobState, ShardPlan, ShardState, Stage
-from service.jobs.moves import fail_follower, move_job
+from service.jobs.moves import fail_follower, hold_job, move_job
 from service.jobs.tables import jobs, shards
 from service.storage import keys
 
 
 def settle(connection: Connection, job_id: str) -> None:
+    hold_job(connection, job_id)
     job = connection.execute(
         select(jobs.c.state, jobs.c.spec, jobs.c.after_id).where(jobs.c.id == job_id)
     ).one()
@@ -48,15 +50,21 @@ def insert_work(connection: Connection, job_id: str, parts: Sequence[ShardPlan],
         for index, part in enumerate(parts, start=_next_index(connection, job_id))
     ]
     if rows:
-        connection.execute(insert(shards), [complete_shard_row(row) for row in rows])
+        insert_shards(connection, rows)
+
+
+def insert_shards(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """They may be worked on from now on; how long they then wait is counted from here."""
+    statement = insert(shards).values(not_before=database_now())
+    connection.execute(statement, [complete_shard_row(row) for row in rows])
 
 
 def complete_shard_row(row: dict[str, Any]) -> dict[str, Any]:
     """A shard's row with every column set: rows inserted together must name the same columns."""
     defaults: dict[str, Any] = {
         "state": ShardState.PENDING, "fence": 0, "attempts": 0, "strikes": 0, "worker": None,
-        "lease_until": None, "not_before": 0.0, "hinted_at": 0.0, "start_byte": 0, "stop_byte": 0,
-        "position": 0, "frames_total": 0, "frames_done": 0, "frames_failed": 0,
+        "lease_until": None, "hinted_at": 0.0, "start_byte": 0, "stop_byte": 0, "position": 0,
+        "frames_total": 0, "frames_done": 0, "frames_failed": 0,
     }  # fmt: skip
     return {**defaults, **row}
 
@@ -97,7 +105,7 @@ def _insert_publish(connection: Connection, job_id: str) -> None:
         "plan_key": plan_key,
         "result_key": keys.shard_result(job_id, index),
     }
-    connection.execute(insert(shards), [complete_shard_row(row)])
+    insert_shards(connection, [row])
 
 
 def _next_index(connection: Connection, job_id: str) -> int:

@@ -1,17 +1,30 @@
 """Jobs as the API sees them: made, read, cancelled, failed."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    true,
+    tuple_,
+)
 
-from service.errors import IllegalTransition, NotFound
+from service.errors import IllegalTransition, NotFound, TooManyJobs
 from service.jobs.database import Database, database_now
 from service.jobs.job import (
     ACTIVE_JOB_STATES,
     TRAINING_EVENT,
+    WORK_VERSION,
     DatasetState,
     Event,
     Job,
@@ -22,9 +35,9 @@ from service.jobs.job import (
     ShardState,
     Stage,
 )
-from service.jobs.moves import move_dataset, move_job, record_event
-from service.jobs.settling import complete_shard_row, settle_cancelled
-from service.jobs.tables import datasets, events, jobs, shards
+from service.jobs.moves import hold_job, move_dataset, move_job, record_event
+from service.jobs.settling import insert_shards, settle_cancelled
+from service.jobs.tables import LOCAL_TENANT, datasets, events, jobs, shards
 
 JOB_COLUMNS = list(jobs.c)
 SHARD_COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
@@ -56,9 +69,25 @@ class NewJob:
     is_planned: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A job as clients are told of it; `follow_up_id`: the latest job that begins when it has succeeded."""
+
+    job: Job
+    progress: Progress
+    follow_up_id: str | None
+
+
 class JobStore:
-    def __init__(self, database: Database) -> None:
+    """Of one tenant, whose jobs alone it knows; or of the machinery (None), which sees those of all.
+
+    `most_active`: how many jobs of the tenant may be queued or running; 0 for any number.
+    """
+
+    def __init__(self, database: Database, tenant: str | None = None, most_active: int = 0) -> None:
         self.database = database
+        self.tenant = tenant
+        self._most_active = most_active
 
     def create(
         self,
@@ -77,27 +106,31 @@ class JobStore:
 
         Raises:
             IllegalTransition: another retry has taken up the dataset.
+            TooManyJobs: the tenant has as many under way as it may have.
         """
         with self.database.writing() as connection:
+            self._refuse_too_many(connection, len(new))
             for job in new:
                 self._add(connection, job)
 
     def follow_up(self, job_id: str) -> str | None:
         """The latest job that begins when this one has succeeded."""
-        query = select(jobs.c.id).where(jobs.c.after_id == job_id)
+        query = select(jobs.c.id).where(jobs.c.after_id == job_id, self._is_mine())
         with self.database.reading() as connection:
             return connection.scalar(query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(1))
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as connection:
-            row = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == job_id)).mappings().first()
+            query = select(*JOB_COLUMNS).where(jobs.c.id == job_id, self._is_mine())
+            row = connection.execute(query).mappings().first()
         if row is None:
             raise NotFound("job", job_id)
         return as_job(row)
 
     def jobs(self, limit: int, after: tuple[float, str] | None, kind: JobKind | None = None) -> list[Job]:
         """Newest first; `after` is the `(created_at, id)` of the last one seen."""
-        query = select(*JOB_COLUMNS).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        newest = (jobs.c.created_at.desc(), jobs.c.id.desc())
+        query = select(*JOB_COLUMNS).where(self._is_mine()).order_by(*newest).limit(limit)
         if after is not None:
             query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
         if kind is not None:
@@ -114,6 +147,20 @@ class JobStore:
         )
         with self.database.reading() as connection:
             return [as_shard(row) for row in connection.execute(query).mappings()]
+
+    def look(self, job_id: str) -> Look:
+        """All that is told of a job, in one statement: clients ask for nothing else so often."""
+        query = _LOOK.where(jobs.c.id == job_id, self._is_mine())
+        with self.database.reading() as connection:
+            row = connection.execute(query, {"own_keys": f"jobs/{job_id}/%"}).mappings().first()
+        if row is None:
+            raise NotFound("job", job_id)
+        job = as_job({column.name: row[column.name] for column in JOB_COLUMNS})
+        total, done, failed, done_here = (int(row[name]) for name in _SUMS)
+        progress = _with_rate(job, total, done, failed, done_here, float(row["now"]))
+        if job.kind is JobKind.TRAINING:
+            progress = self._as_the_trainer_sees_it(job, progress)
+        return Look(job, progress, row["follow_up_id"])
 
     def progress(self, job: Job) -> Progress:
         own = shards.c.result_key.startswith(f"jobs/{job.id}/")  # not those taken over from a parent
@@ -162,7 +209,9 @@ class JobStore:
         Raises:
             IllegalTransition: the job has already ended otherwise.
         """
+        self.job(job_id)
         with self.database.writing() as connection:
+            hold_job(connection, job_id)
             if move_job(connection, job_id, ACTIVE_JOB_STATES, JobState.CANCELLING):
                 settle_cancelled(connection, job_id)
         job = self.job(job_id)
@@ -172,27 +221,44 @@ class JobStore:
 
     def fail(self, job_id: str, code: str, message: str) -> bool:
         with self.database.writing() as connection:
+            hold_job(connection, job_id)
             return move_job(
                 connection, job_id, ACTIVE_JOB_STATES, JobState.FAILED, error_code=code, error=message
             )
 
     def _add(self, connection: Connection, new: NewJob) -> None:
         state = JobState.RUNNING if new.is_planned else JobState.QUEUED
+        tenant = self.tenant or _inherited_tenant(connection, new)
         result_id = new.result_id
         if new.result is not None:
-            self._create_dataset(connection, new.result, new.id)
+            self._create_dataset(connection, {**new.result, "tenant": tenant}, new.id)
             result_id = new.result["id"]
         elif result_id is not None:
             self._take_up_dataset(connection, result_id, new.id)
         connection.execute(
             insert(jobs).values(
-                id=new.id, kind=new.kind, state=state, version=1, spec=new.spec, dataset_id=new.dataset_id,
-                result_id=result_id, parent_id=new.parent_id, after_id=new.after_id, outcome=new.outcome,
-                created_at=database_now(), started_at=database_now() if new.is_planned else None,
+                id=new.id, tenant=tenant, kind=new.kind, state=state, version=1, work_version=WORK_VERSION,
+                spec=new.spec, dataset_id=new.dataset_id, result_id=result_id, parent_id=new.parent_id,
+                after_id=new.after_id, outcome=new.outcome, created_at=database_now(),
+                started_at=database_now() if new.is_planned else None,
             )
         )  # fmt: skip
-        connection.execute(insert(shards), [complete_shard_row(row) for row in new.first_shards])
+        insert_shards(connection, new.first_shards)
         record_event(connection, new.id, "state", state=state)
+
+    def _refuse_too_many(self, connection: Connection, adding: int) -> None:
+        """Counted in the transaction that adds them: requests sent at once cannot all find room."""
+        if self.tenant is None or self._most_active == 0:
+            return
+        if connection.dialect.name == "postgresql":  # SQLite's writers wait for each other anyway
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"jobs of {self.tenant}"))))
+        is_active = jobs.c.state.in_(list(ACTIVE_JOB_STATES))
+        active = connection.scalar(select(func.count()).where(self._is_mine(), is_active))
+        if int(active or 0) + adding > self._most_active:
+            raise TooManyJobs(self._most_active)
+
+    def _is_mine(self) -> ColumnElement[bool]:
+        return true() if self.tenant is None else jobs.c.tenant == self.tenant
 
     def _take_up_dataset(self, connection: Connection, dataset_id: str, job_id: str) -> None:
         if not move_dataset(
@@ -211,7 +277,18 @@ class JobStore:
         )  # fmt: skip
 
 
-def as_job(row: RowMapping) -> Job:
+def _inherited_tenant(connection: Connection, new: NewJob) -> str:
+    """A job that the machinery makes belongs to whoever the job or dataset that it comes from belongs to."""
+    for column, value in (
+        (jobs.c, new.parent_id), (jobs.c, new.after_id), (datasets.c, new.dataset_id),
+    ):  # fmt: skip
+        found = None if value is None else connection.scalar(select(column.tenant).where(column.id == value))
+        if found is not None:
+            return str(found)
+    return LOCAL_TENANT
+
+
+def as_job(row: Mapping[Any, Any]) -> Job:
     return Job(**{**row, "kind": JobKind(row["kind"]), "state": JobState(row["state"])})
 
 
@@ -226,3 +303,39 @@ def _with_rate(job: Job, total: int, done: int, failed: int, done_here: int, now
         rate = done_here / max(elapsed, 1e-3)
     left = (total - done - failed) / rate if rate and not job.is_final else None
     return Progress(total, done, failed, rate, left)
+
+
+def _look() -> Select[Any]:
+    """Put together once; only the id and the tenant are new at each look."""
+    later = jobs.alias()
+    follow_up = (
+        select(later.c.id)
+        .where(later.c.after_id == jobs.c.id, later.c.tenant == jobs.c.tenant)
+        .order_by(later.c.created_at.desc(), later.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    live = and_(
+        shards.c.job_id == jobs.c.id, shards.c.stage == Stage.WORK, shards.c.state != ShardState.SPLIT
+    )
+    own = shards.c.result_key.like(bindparam("own_keys"))  # not those taken over from a parent
+    sums = (
+        func.sum(shards.c.frames_total),
+        func.sum(shards.c.frames_done),
+        func.sum(shards.c.frames_failed),
+        func.sum(shards.c.frames_done).filter(own),
+    )
+    return (
+        select(
+            *JOB_COLUMNS,
+            follow_up.label("follow_up_id"),
+            *(func.coalesce(each, 0).label(name) for name, each in zip(_SUMS, sums, strict=True)),
+            database_now().label("now"),
+        )
+        .select_from(jobs.outerjoin(shards, live))
+        .group_by(jobs.c.id)
+    )
+
+
+_SUMS = ("frames_total", "frames_done", "frames_failed", "frames_done_here")
+_LOOK = _look()

@@ -12,10 +12,11 @@ from service.errors import IllegalTransition, InvalidRequest
 from service.jobs.job import DatasetState, Job, JobKind, JobState, Shard, ShardState, Stage
 from service.jobs.leases import LeaseStore
 from service.jobs.library import Library
-from service.jobs.queue import Queue, ring
+from service.jobs.queue import Queue, ring_if_possible
 from service.jobs.records import Dataset
 from service.jobs.store import JobStore, NewJob, new_id
 from service.storage import keys
+from service.storage.import_uris import BucketFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,15 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class IngestWish:
-    upload_id: str
+    """From an upload, or from a `folder` of a bucket that the operator has registered."""
+
+    upload_id: str | None
     name: str = ""
     options: Options = field(default_factory=Options)
     exclude_suspects: bool = False
     strict: bool = False
     licence: str = ""
+    folder: BucketFolder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class TranslationWish:
 class GeneratorImportWish:
     """`options`: what the tensors do not show, such as `align_corners` of an EnlightenGAN. `card`: what the
     operator says of the checkpoint (title, paper, training_data, licence). `part_upload_ids`: the further
-    files of a checkpoint that comes in several."""
+    files of a checkpoint that comes in several. `shared`: for every tenant, not for the caller's alone."""
 
     upload_id: str
     name: str
@@ -72,6 +76,7 @@ class GeneratorImportWish:
     options: dict[str, bool | int | float | str]
     card: dict[str, str]
     part_upload_ids: list[str] = field(default_factory=list)
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +115,27 @@ class QualityWish:
 
 
 def submit_ingest(desk: Desk, wish: IngestWish) -> Job:
-    upload = desk.library.upload(wish.upload_id)
-    name = wish.name or upload.filename.removesuffix(".zip")
-    source = {"upload_id": upload.id, "filename": upload.filename, "sha256": upload.sha256}
+    name, source = _from_bucket(wish.folder) if wish.folder else _from_upload(desk, str(wish.upload_id))
     spec = {
-        "upload_id": upload.id,
+        "upload_id": source.get("upload_id"),
         "options": wish.options.to_json(),
         "exclude_suspects": wish.exclude_suspects,
         "strict": wish.strict,
         "licence": wish.licence,
         "source": source,
     }
-    dataset = {"id": new_id("ds"), "name": name, "source": source, "format": None}
+    dataset = {"id": new_id("ds"), "name": wish.name or name, "source": source, "format": None}
     return _submit(desk, JobKind.INGEST, spec, result=dataset)
+
+
+def _from_upload(desk: Desk, upload_id: str) -> tuple[str, dict[str, Any]]:
+    upload = desk.library.upload(upload_id)
+    source = {"upload_id": upload.id, "filename": upload.filename, "sha256": upload.sha256}
+    return upload.filename.removesuffix(".zip"), source
+
+
+def _from_bucket(folder: BucketFolder) -> tuple[str, dict[str, Any]]:
+    return folder.name, {"uri": folder.uri, "filename": folder.uri}
 
 
 def submit_translation(desk: Desk, wish: TranslationWish) -> Job:
@@ -163,7 +176,7 @@ def translation_job(desk: Desk, wish: TranslationWish) -> NewJob:
 def submit_generator_import(desk: Desk, wish: GeneratorImportWish) -> Job:
     check_import(wish.name, wish.architecture, wish.direction)
     uploads = [desk.library.upload(each) for each in (wish.upload_id, *wish.part_upload_ids)]
-    version = desk.library.reserve_generators([wish.name])
+    version = desk.library.reserve_generators([wish.name], wish.shared)
     filename = ", ".join(upload.filename for upload in uploads)
     spec = {**asdict(wish), "filename": filename, "version": version}
     return _submit(desk, JobKind.GENERATOR_IMPORT, spec, first_stage=Stage.PUBLISH)
@@ -223,6 +236,8 @@ def retry(desk: Desk, job_id: str) -> Job:
     old = desk.jobs.job(job_id)
     if old.state not in (JobState.FAILED, JobState.CANCELLED):
         raise IllegalTransition(f"Job {job_id}", old.state, "retried (only a failed or cancelled job can be)")
+    if old.dataset_id is not None:
+        desk.library.dataset(old.dataset_id)  # it may have been deleted since
     shards = [shard for shard in desk.jobs.shards(old.id) if shard.stage is not Stage.PUBLISH]
     is_planned = any(shard.stage is Stage.PLAN and shard.state is ShardState.DONE for shard in shards)
     new = new_id("job")
@@ -289,12 +304,12 @@ def new_job(kind: JobKind, spec: dict[str, Any], *, first_stage: Stage = Stage.P
 def submit_all(desk: Desk, new: Sequence[NewJob]) -> list[Job]:
     """Write jobs that belong together, all or none, then ring."""
     desk.jobs.add(new)
-    ring(desk.queue, desk.leases)
+    ring_if_possible(desk.queue, desk.leases)
     return [desk.jobs.job(job.id) for job in new]
 
 
 def _ring(desk: Desk, job_id: str) -> Job:
-    ring(desk.queue, desk.leases)
+    ring_if_possible(desk.queue, desk.leases)
     return desk.jobs.job(job_id)
 
 

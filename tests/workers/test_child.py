@@ -1,14 +1,16 @@
 """Whatever becomes of a task, the parent is told in one line of JSON."""
 
+import errno
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from models.errors import CheckpointRejected, GeneratorError, NotEnoughMemory, UnknownGenerator
 from models.training.errors import LossNotFinite, RecipeRejected
-from service.errors import DatasetRejected, NightshiftError, ObjectNotFound
+from service.errors import DatasetRejected, NightshiftError, NoSpaceLeft, ObjectNotFound, Unavailable
 from service.jobs.job import JobKind, ShardPlan, Stage
 from workers import child
 from workers.child import LineReporter
@@ -21,9 +23,12 @@ TASK = {
 }  # fmt: skip
 
 
-def answer_when(monkeypatch: pytest.MonkeyPatch, run_stage: Any, line: str | None = None) -> dict[str, Any]:
+def answer_when(
+    monkeypatch: pytest.MonkeyPatch, run_stage: Any, line: str | None = None, sync: Any = lambda: None
+) -> dict[str, Any]:
     monkeypatch.setattr("workers.child.run_stage", run_stage)
-    answer: dict[str, Any] = child._answer(line or json.dumps(TASK), None)  # type: ignore[arg-type]
+    bench = SimpleNamespace(store=SimpleNamespace(sync=sync))
+    answer: dict[str, Any] = child._answer(line or json.dumps(TASK), bench)  # type: ignore[arg-type]
     assert json.loads(json.dumps(answer)) == answer, "it goes through a pipe as JSON"
     return answer
 
@@ -68,13 +73,58 @@ def test_an_error_that_a_user_can_cure_is_a_refusal(
 
 
 @pytest.mark.parametrize(
-    "error", [ZeroDivisionError("division by zero"), OSError(28, "No space left"), MemoryError()]
+    "error",
+    [
+        ZeroDivisionError("division by zero"),
+        OSError(errno.EIO, "Input/output error"),
+        MemoryError(),
+        OSError("x"),
+    ],
 )
 def test_any_other_error_is_a_crash_that_is_named(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def run_stage(task: Any, bench: Any) -> Outcome:
         raise error
 
     assert answer_when(monkeypatch, run_stage)["crashed"].startswith(f"{type(error).__name__}: ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError(errno.EBUSY, "Please reduce your request rate"),
+        OSError(errno.EREMOTEIO, "We encountered an internal error"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        TimeoutError("read timed out"),
+        NoSpaceLeft(),
+        Unavailable("store"),
+    ],
+)
+def test_a_store_that_is_full_or_away_only_delays(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def run_stage(task: Any, bench: Any) -> Outcome:
+        raise error
+
+    assert "store" in answer_when(monkeypatch, run_stage)["delayed"]
+
+
+def test_what_was_stored_is_durable_before_anyone_hears_that_it_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened: list[str] = []
+
+    def run_stage(task: Any, bench: Any) -> Outcome:
+        happened.append("stored")
+        return Outcome()
+
+    answer = answer_when(monkeypatch, run_stage, sync=lambda: happened.append("synced"))
+    assert "outcome" in answer
+    assert happened == ["stored", "synced"]
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert "delayed" in answer_when(monkeypatch, run_stage, sync=full), "not durable, so not done"
 
 
 @pytest.mark.parametrize("line", ["no json", "{}", '{"kind": "no such kind"}'])

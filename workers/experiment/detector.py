@@ -81,6 +81,7 @@ class Workshop:
         begun = time.monotonic()
         trained: dict[str, Any] = {}
         for event in self._detector.carry_out(self._order(wish, out), "trained"):
+            self._bench.reporter.alive()
             match event["event"]:
                 case "batch":
                     self._tell(wish, event)
@@ -105,7 +106,7 @@ class Workshop:
         self._bench.store.fetch(weights, checkpoint)
         order = PredictOrder(checkpoint, listed, out, image_px, device=self._bench.settings.device)
         for _ in self._detector.carry_out(order, "seen"):
-            pass
+            self._bench.reporter.alive()
         return out.read_bytes()
 
     def listed(self, frames: Sequence[ExperimentFrame]) -> list[LabelledFile]:

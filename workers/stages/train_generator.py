@@ -79,7 +79,7 @@ def train_generator(task: ShardTask, bench: Bench) -> Outcome:
         _fetch_images(task, bench.store, room)
         training = _Training(task, bench, room)
         with torch.enable_grad():
-            run_training(training.order(), training.report, should_stop=lambda: False)
+            run_training(training.order(), training.report, training.goes_on)
     bench.store.write(task.result_key, b"")
     return Outcome(frames_done=training.shown)
 
@@ -122,6 +122,11 @@ class _Training:
             device=self._bench.settings.device or None,
             backbone_file=self._backbone,
         )
+
+    def goes_on(self) -> bool:
+        """Asked after every update, of which one may take a minute on a CPU: never a reason to stop."""
+        self._bench.reporter.alive()
+        return False
 
     def report(self, event: Mapping[str, Any]) -> None:
         step = event.get("step", 0)

@@ -114,6 +114,8 @@ class _Translation:
         self.translator: Translator = resident_translator(
             task.spec["generator"], task.spec["batch_size"], bench.settings, bench.store
         )
+        self._reporter = bench.reporter
+        self._has_finished = False
         self.reading = 0
         """How many frames have been taken up: those from the finished ones up to here may be in flight."""
         self._first = task.position
@@ -132,7 +134,9 @@ class _Translation:
 
     def results(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
         """In the order in which the frames are finished."""
-        return self._side_by_side(lines) if self.translator.lanes > 1 else self._overlapped(lines)
+        for result in self._side_by_side(lines) if self.translator.lanes > 1 else self._overlapped(lines):
+            self._has_finished = True
+            yield result
 
     def _side_by_side(self, lines: list[bytes]) -> Iterator[tuple[int, FrameResult]]:
         """Every core takes whole frames, from reading to writing: nothing is handed over, nobody waits."""
@@ -180,6 +184,8 @@ class _Translation:
     def _counted(self, lines: list[bytes]) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(lines):
             self.reading = number + 1
+            if not self._has_finished:  # whoever sees us die now must know on how many
+                self._reporter.progress(0, 0, self.reading)
             yield number, line
 
     def _load(self, numbered: tuple[int, bytes]) -> LoadedFrame:

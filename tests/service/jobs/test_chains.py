@@ -68,7 +68,7 @@ def test_the_second_begins_when_the_first_has_succeeded(
     translation, experiment = chain
     carry_out(desk, translation)
     ring(desk.queue, desk.leases)
-    assert queue.by_name["trainings"] == [(experiment.id, 0)]
+    assert queue.hints[-1] == (experiment.id, 0)
     claim(desk, experiment, 0)
     assert desk.jobs.job(experiment.id).state is JobState.RUNNING
 

@@ -1,12 +1,17 @@
 """The real stores beside a pure model of sixty lines: whatever happens, in whatever order, both agree."""
 
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import update
 
 from service.errors import IllegalTransition
@@ -84,11 +89,9 @@ class Model:
 
 
 class JobsAgreeWithTheModel(RuleBasedStateMachine):
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.database = Database(f"sqlite:///{Path(self.folder.name) / 'db.sqlite3'}")
-        self.database.migrate()
+        self.database = database
         self.jobs = JobStore(self.database)
         self.leases = LeaseStore(self.database, lease_seconds=60, attempts=100)
         self.claims: list[Shard] = []
@@ -184,12 +187,11 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
             index: (shard.stage, shard.state, shard.fence) for index, shard in enumerate(self.model.shards)
         }
 
-    def teardown(self) -> None:
-        self.database.close()
-        self.folder.cleanup()
 
-
-TestJobsAgreeWithTheModel = JobsAgreeWithTheModel.TestCase
-TestJobsAgreeWithTheModel.settings = settings(
-    max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def test_jobs_agree_with_the_model(empty_database: Callable[[], Database]) -> None:
+    run_state_machine_as_test(
+        lambda: JobsAgreeWithTheModel(empty_database()),
+        settings=settings(
+            max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -2,11 +2,12 @@
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from service.errors import IllegalTransition
 from service.jobs.database import Database, database_now
-from service.jobs.job import JobKind, JobState, Shard, ShardPlan, ShardState, Stage
-from service.jobs.leases import Lease
+from service.jobs.job import WORK_VERSION, JobKind, JobState, Shard, ShardPlan, ShardState, Stage
+from service.jobs.leases import Lease, LeaseStore
 from service.jobs.queue import ring
 from service.jobs.submit import Desk, retry
 from service.jobs.tables import shards
@@ -151,6 +152,47 @@ def test_a_cancelled_jobs_worker_that_died_does_not_block_it(desk: Desk, databas
     assert desk.jobs.job(job_id).state is JobState.CANCELLED
 
 
+def test_a_job_that_was_cancelled_while_it_was_published_is_not_published(desk: Desk) -> None:
+    job_id = planned_job(desk)
+    for index in (1, 2, 3):
+        shard = claim(desk, job_id, index)
+        desk.leases.finish_work(shard, shard.frames_total, 0, [])
+    publish = claim(desk, job_id, 4)
+    assert desk.jobs.cancel(job_id).state is JobState.CANCELLING
+    assert not desk.leases.finish_publish(publish, {}, {"counts": {"frames": 10}})
+    assert desk.jobs.job(job_id).state is JobState.CANCELLED
+    assert str(desk.library.dataset("ds-job-a").state) == "rejected"
+
+
+def test_an_event_is_left_only_by_what_was_changed(desk: Desk, database: Database) -> None:
+    job_id = planned_job(desk)
+    lost = claim(desk, job_id, 1)
+    expire(database, 1)
+    desk.leases.take_back_expired()
+    events = desk.jobs.events(job_id)
+    desk.leases.strike(lost)
+    desk.leases.release(lost, "late")
+    desk.leases.postpone(lost, "late")
+    desk.leases.take_back_expired()
+    assert desk.jobs.events(job_id) == events
+
+
+def test_every_move_of_a_shard_is_in_the_events(desk: Desk) -> None:
+    job_id = planned_job(desk)
+    for index in (1, 2, 3, 4):
+        shard = claim(desk, job_id, index)
+        if shard.stage is Stage.PUBLISH:
+            desk.leases.finish_publish(shard, {}, {"counts": {}})
+        else:
+            desk.leases.finish_work(shard, shard.frames_total, 0, [])
+    told = [
+        (event.data["index"], event.data["state"])
+        for event in desk.jobs.events(job_id)
+        if event.kind == "shard"
+    ]
+    assert told == [(index, state) for index in range(5) for state in ("running", "done")]
+
+
 def test_too_many_failed_images_fail_the_job(desk: Desk) -> None:
     job_id = planned_job(desk, error_budget=0.2)
     desk.leases.finish_work(claim(desk, job_id, 1), 2, 2, [])
@@ -252,3 +294,13 @@ def test_the_databases_clock_is_the_clock(database: Database) -> None:
     with database.reading() as connection:
         now = connection.scalar(select(database_now()))
     assert abs(now - time.time()) < 2
+
+
+def test_a_job_that_is_newer_than_a_worker_waits_for_a_newer_one(desk: Desk, database: Database) -> None:
+    job_id = planned_job(desk)
+    older = LeaseStore(database, 30.0, 3, work_version=WORK_VERSION - 1)
+    with capture_logs() as logged:
+        assert [older.claim(job_id, index, "old") for index in (1, 2, 1)] == [None, None, None]
+    assert [(entry["event"], entry["job_id"]) for entry in logged] == [("job left to newer workers", job_id)]
+    assert states(desk, job_id) == {0: "done", 1: "pending", 2: "pending", 3: "pending"}
+    assert claim(desk, job_id, 1).fence == 1

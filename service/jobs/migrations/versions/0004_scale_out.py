@@ -9,8 +9,15 @@ down_revision = "0003"
 LOCAL = "local"
 
 
+# That a dataset may be deleted once it is there, or was rejected.
+DELETIONS = [
+    {"machine": "dataset", "from_state": state, "to_state": "deleted"} for state in ("ready", "rejected")
+]
+
+
 def upgrade() -> None:
     _add_tenants()
+    op.bulk_insert(_legal_moves(), DELETIONS)
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(40), primary_key=True),
@@ -75,10 +82,17 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    moves = _legal_moves()
+    op.execute(moves.delete().where(moves.c.to_state == "deleted"))
     op.drop_column("jobs", "work_version")
     for table in ("webhook_deliveries", "webhooks", "incoming_uploads", "server_secrets", "api_keys"):
         op.drop_table(table)
     _drop_tenants()
+
+
+def _legal_moves() -> "sa.TableClause":
+    names = ("machine", "from_state", "to_state")
+    return sa.table("legal_moves", *(sa.column(name, sa.String) for name in names))
 
 
 def _add_tenants() -> None:
