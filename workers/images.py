@@ -6,17 +6,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from workers.image_files import Parts, other_format, parts_of
 
 Pixels = NDArray[np.uint8]  # RGB, shape (H, W, 3)
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE_PX = 16_384
+MIN_SIDE_PX = 32  # the stride of a detector: what is smaller has no cell to be found in
+MAX_ASPECT = 10
+# 8-bit RGBA of as many pixels as are allowed, not compressed at all.
+MAX_FILE_BYTES = 200_000_000
 REENCODED_QUALITY = 95
 SMALL_WIDTH_PX = 160
 # Modes that hold more than 8 bits a channel: converting them clips without a word.
 DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
-SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}
 
 
 class ImageRejected(Exception):
@@ -31,8 +37,9 @@ class ImageRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlainImage:
-    """8-bit RGB as it is stored: the source's own bytes where they are plain already.
+    """8-bit RGB as it is stored: the source's own compressed pixels where they are plain already.
 
+    No metadata is kept, nor anything behind the picture: neither where a photo was taken nor a second file.
     `notes` are (code, message) pairs about what was changed; `small` is a thumbnail of about 160 px width.
     """
 
@@ -72,15 +79,14 @@ def make_plain(data: bytes) -> PlainImage:
     """
     if not data:
         raise ImageRejected("not-an-image", "The file is empty.", "Export the image again.")
+    parts = parts_of(data)
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as image:
+        with Image.open(io.BytesIO(parts.to_read if parts else data), formats=["JPEG", "PNG"]) as image:
             _refuse_unusable(image)
-            return _make_plain(image, data)
+            plain = _make_plain(image, parts)
     except UnidentifiedImageError:
-        raise ImageRejected(
-            "not-an-image", "The file is neither a JPEG nor a PNG image.", "Convert it to JPEG or PNG."
-        ) from None
-    except Image.DecompressionBombError:
+        raise _no_image(data) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large("far too many pixels") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageRejected(
@@ -88,6 +94,31 @@ def make_plain(data: bytes) -> PlainImage:
             f"The image cannot be decoded: {error}.",
             "Export or copy it again; it is cut off or damaged.",
         ) from None
+    return replace(plain, notes=(*plain.notes, *_behind(parts)))
+
+
+def refuse_size(width_px: int, height_px: int) -> None:
+    """Raises ImageRejected for an image, as displayed, that no detector could learn from."""
+    if min(width_px, height_px) < MIN_SIDE_PX:
+        raise ImageRejected(
+            "image-too-small",
+            f"The image has {width_px} x {height_px} pixels; the least is {MIN_SIDE_PX} on a side.",
+            "Leave it out, or use the image it was cut from.",
+        )
+    if max(width_px, height_px) > MAX_ASPECT * min(width_px, height_px):
+        raise ImageRejected(
+            "aspect",
+            f"One side of the image ({width_px} x {height_px}) is more than {MAX_ASPECT} times the other.",
+            "Cut it into frames, and its boxes with it.",
+        )
+
+
+def too_many_bytes(size_bytes: int) -> ImageRejected:
+    return ImageRejected(
+        "image-too-large",
+        f"The image file has {size_bytes:,} bytes; the limit is {MAX_FILE_BYTES:,}.",
+        "Save it as JPEG, or reduce it, and its boxes with it.",
+    )
 
 
 def shrink(pixels: Pixels, width_px: int = SMALL_WIDTH_PX) -> Pixels:
@@ -117,12 +148,27 @@ def _is_deep_png(image: Image.Image) -> bool:
     return image.format == "PNG" and any("16" in str(tile[3]) for tile in tiles)
 
 
-def _make_plain(image: Image.Image, data: bytes) -> PlainImage:
+def _make_plain(image: Image.Image, parts: Parts | None) -> PlainImage:
     suffix = SUFFIXES[str(image.format)]
     is_turned = _orientation(image) in range(2, 9)
-    if image.mode == "RGB" and not is_turned and "transparency" not in image.info:
-        return _keep(image, data, suffix)
+    # What is not plain, or too broken to take apart, is stored as its pixels, encoded anew.
+    if image.mode == "RGB" and not is_turned and "transparency" not in image.info and parts:
+        return _keep(image, parts.to_store, suffix)
     return _convert(image, suffix, is_turned)
+
+
+def _behind(parts: Parts | None) -> tuple[tuple[str, str], ...]:
+    if parts is None or not parts.behind:
+        return ()
+    what = f"{parts.behind:,} bytes behind the picture"
+    return (("trailing-data", f"{what} (a second picture, a video, an archive) are left out."),)
+
+
+def _no_image(data: bytes) -> ImageRejected:
+    cure = "Convert it to JPEG or PNG."
+    if name := other_format(data):
+        return ImageRejected("unsupported-format", f"The image is a {name}; JPEG and PNG are read.", cure)
+    return ImageRejected("not-an-image", "The file is neither a JPEG nor a PNG image.", cure)
 
 
 def _orientation(image: Image.Image) -> object:
@@ -174,6 +220,19 @@ def _on_black(image: Image.Image) -> Image.Image:
         opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
         opaque.alpha_composite(image.convert("RGBA"))
         return opaque.convert("RGB")
+    return _from_ink(image) if image.mode == "CMYK" else image.convert("RGB")
+
+
+def _from_ink(image: Image.Image) -> Image.Image:
+    """By the file's own profile, as printers see it, where it has one that can be read."""
+    if profile := image.info.get("icc_profile"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            screen = ImageCms.createProfile("sRGB")
+            if converted := ImageCms.profileToProfile(image, source, screen, outputMode="RGB"):
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass
     return image.convert("RGB")
 
 

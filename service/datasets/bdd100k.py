@@ -13,7 +13,7 @@ from service.datasets.categories import (
     BDD100K_IGNORED_NAMES,
     Meaning,
 )
-from service.datasets.checks import check_box
+from service.datasets.checks import check_box, refuse_too_many
 from service.datasets.dataset import Attributes, Box, Finding, Frame, Severity
 from service.datasets.streams import items, pieces
 from service.errors import LabelUnreadable
@@ -88,6 +88,7 @@ def read_record(
         path: what the findings name; their pointer is the place in `labels`.
     """
     boxes, others, findings = [], [], []
+    refuse_too_many(len(_raw_labels(record)), path)
     for number, label in enumerate(_raw_labels(record)):
         pointer = f"labels/{number}"
         if isinstance(label, dict) and label.get("box2d") is None:

@@ -5,6 +5,8 @@ from math import isfinite
 from typing import Any
 
 from service.datasets.dataset import Finding, Severity
+from service.errors import LabelUnreadable
+from service.wording import cut
 
 XYXY = tuple[float, float, float, float]
 
@@ -13,6 +15,22 @@ XYXY = tuple[float, float, float, float]
 ROUNDING_PX = 0.01
 CARELESS_PX = 2.0
 MIN_SIDE_PX = 1.0
+MAX_BOXES = 10_000
+
+
+class TooManyBoxes(LabelUnreadable):
+    """No street shows as much; an image with such a label is left out."""
+
+    code = "too-many-boxes"
+
+    def __init__(self, where: str) -> None:
+        problem = f"the image has more than {MAX_BOXES:,} labels"
+        super().__init__(cut(where), problem, "Check what wrote the label file.")
+
+
+def refuse_too_many(count: int, where: str) -> None:
+    if count > MAX_BOXES:
+        raise TooManyBoxes(where)
 
 
 def check_box(
@@ -76,5 +94,4 @@ def _degenerate(raw: Sequence[Any], path: str, pointer: str) -> Finding:
 
 
 def _short(raw: Sequence[Any]) -> str:
-    text = repr(list(raw))
-    return text if len(text) <= 200 else text[:197] + "..."
+    return cut(repr(list(raw)))

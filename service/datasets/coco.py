@@ -10,8 +10,9 @@ from typing import Any
 
 from service.datasets.bdd100k import label_id
 from service.datasets.categories import Meaning
-from service.datasets.checks import check_box, is_number
+from service.datasets.checks import check_box, is_number, refuse_too_many
 from service.datasets.dataset import Attributes, Box, Finding, Frame, Severity
+from service.wording import cut
 
 _IMAGE_KEYS = ("file_name", "width", "height", "attributes")
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "iscrowd", "attributes", "source_id")
@@ -28,6 +29,7 @@ def read_record(
     keypoints, …) to `Box.extra`.
     """
     boxes, findings = [], []
+    refuse_too_many(len(record["annotations"]), path)
     for number, named in enumerate(record["annotations"]):
         box, finding = _read_box(named, frame, meaning, path, f"annotations/{number}")
         if box:
@@ -77,7 +79,7 @@ def _read_box(
     name, annotation = named
     known = meaning(name) if name is not None else None
     if known is None:
-        message = f"No category has the id {annotation.get('category_id')!r}; the box is left out."
+        message = f"No category has the id {cut(repr(annotation.get('category_id')))}; the box is left out."
         cure = "Add the category to the file's `categories`."
         return None, Finding("dangling-id", Severity.ERROR, path, message, cure, pointer)
     xyxy, finding = check_box(

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any, BinaryIO
 
+from service.datasets.checks import MAX_BOXES
 from service.datasets.dataset import Finding, Severity
 from service.datasets.streams import items, pieces
 from service.errors import LabelUnreadable
+from service.wording import cut
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -54,25 +56,27 @@ class CocoFile:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Each image with its annotations: `{"image": …, "annotations": [[category or None, …], …]}`."""
-        rows = self._table.execute(f"SELECT id, record FROM images WHERE {_FIRST_OF_ID} ORDER BY place")  # noqa: S608
+        rows = self._table.execute(f"SELECT id, record FROM images WHERE {_FIRST_OF_ID} ORDER BY place")  # noqa: S608  # nosec B608
         for image_id, image in rows:
             yield {"image": json.loads(image), "annotations": list(self._annotations(image_id))}
 
     def findings(self) -> Iterator[Finding]:
         """Ids that point nowhere or at two things."""
         lost = "image_id NOT IN (SELECT id FROM images) GROUP BY image_id"
-        for image_id, count in self._rows(f"SELECT image_id, COUNT(*) FROM annotations WHERE {lost}"):  # noqa: S608
-            message = f"{count} annotation(s) belong to image id {image_id}, which is not in `images`."
+        for image_id, count in self._rows(f"SELECT image_id, COUNT(*) FROM annotations WHERE {lost}"):  # noqa: S608  # nosec B608
+            message = f"{count} annotation(s) belong to image id {cut(image_id)}, which is not in `images`."
             yield self._finding("dangling-id", message, "Add the image, or remove the annotations.")
         for name, fate in (("images", "the first is kept"), ("annotations", "all are kept")):
-            twice = f"SELECT id, COUNT(*) FROM {name} GROUP BY id HAVING COUNT(*) > 1"  # noqa: S608
+            twice = f"SELECT id, COUNT(*) FROM {name} GROUP BY id HAVING COUNT(*) > 1"  # noqa: S608  # nosec B608
             for identity, count in self._rows(twice):
-                message = f"{count} {name} have the id {identity}; {fate}."
+                message = f"{count} {name} have the id {cut(identity)}; {fate}."
                 yield self._finding("duplicate-id", message, "Give each its own id.")
 
     def _annotations(self, image_id: str) -> Iterator[list[Any]]:
         rows = self._table.execute(
-            "SELECT record FROM annotations WHERE image_id = ? ORDER BY place", (image_id,)
+            # One more than may be: enough to refuse the image, and no more memory than that.
+            f"SELECT record FROM annotations WHERE image_id = ? ORDER BY place LIMIT {MAX_BOXES + 1}",  # noqa: S608  # nosec B608
+            (image_id,),
         )
         for (record,) in rows:
             annotation = json.loads(record)
@@ -104,7 +108,7 @@ def _rows_of(found: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, tuple[str,
         identity = _key(item.get("id"))
         if kind == 0:
             if not isinstance(item.get("file_name"), str):
-                raise LabelUnreadable(f"image {identity}", "it has no file_name", "Add it.")
+                raise LabelUnreadable(f"image {cut(identity)}", "it has no file_name", "Add it.")
             yield kind, (identity, json.dumps(item))
         elif kind == 1:
             yield kind, (identity, _key(item.get("image_id")), json.dumps(item))

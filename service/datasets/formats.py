@@ -20,6 +20,7 @@ from service.datasets.unlabelled import NoLabels
 from service.datasets.yolo_folders import label_of
 from service.datasets.yolo_plan import plan_yolo
 from service.errors import DatasetRejected
+from service.wording import cut
 
 __all__ = ["Format", "Options", "Plan", "PlannedFrame", "build_frame", "plan_dataset"]
 
@@ -42,7 +43,10 @@ def plan_dataset(members: Sequence[str], open_member: OpenMember, options: Optio
     used, findings = usable_members(members)
     images = [member for member in used if is_image(member)]
     if not images:
-        raise DatasetRejected("empty-dataset", "The upload holds no images.", "Add the images (JPEG or PNG).")
+        cure = "Add the images (JPEG or PNG)."
+        if any(finding.code == "nested-archive" for finding in findings):
+            cure = "An archive within the upload is not opened: unpack it and upload the folder."
+        raise DatasetRejected("empty-dataset", "The upload holds no images.", cure)
     upload = Upload(used, images, open_member, options)
     documents = find_label_files([member for member in used if suffix(member) == ".json"], open_member)
     texts = _label_texts(used, images)
@@ -99,7 +103,8 @@ def _size_findings(record: Mapping[str, Any], label_format: Format, frame: Frame
         return []
     is_turned = size == actual[::-1]
     code = "orientation-ambiguous" if is_turned else "size-mismatch"
-    message = f"The label is for an image of {size[0]}x{size[1]}, but the image is {actual[0]}x{actual[1]}."
+    said_size = "x".join(cut(str(side), 20) for side in size)
+    message = f"The label is for an image of {said_size}, but the image is {actual[0]}x{actual[1]}."
     cure = "Turn the labels with the image." if is_turned else "Use the images that the labels were drawn on."
     return [Finding(code, Severity.WARNING, path, message, cure)]
 
@@ -121,7 +126,7 @@ def _refuse_mixture(documents: Sequence[LabelFile], texts: Sequence[str], images
     if texts:
         examples["YOLO"] = texts[0]
     if len(examples) > 1:
-        listed = ", ".join(f"{name} ({member})" for name, member in sorted(examples.items()))
+        listed = ", ".join(f"{name} ({cut(member)})" for name, member in sorted(examples.items()))
         raise DatasetRejected(
             "mixed-formats", f"The upload holds labels of several formats: {listed}.", "Keep one of them."
         )

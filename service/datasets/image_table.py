@@ -10,6 +10,7 @@ from unicodedata import normalize
 from service.datasets.dataset import Split
 from service.datasets.members import folder, folder_split, is_image, split_place, stem
 from service.errors import DatasetRejected
+from service.wording import cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def _refuse_doubles(images: Sequence[Image]) -> None:
         if (one.split, one.name) == (other.split, other.name):
             raise DatasetRejected(
                 "duplicate-name",
-                f"{one.member} and {other.member} are both {one.name} of split {one.split or 'train'}.",
+                f"{cut(one.member)} and {cut(other.member)} are both {cut(one.name)} of split "
+                f"{one.split or 'train'}.",
                 "Which of the two a label means cannot be known: keep one, or rename one and its label.",
             )

@@ -8,6 +8,7 @@ from service.datasets.image_table import ImageTable, is_plain
 from service.datasets.members import FrameIds
 from service.datasets.plan import Format, LabelRecord, LabelSource, Options, PlannedFrame
 from service.errors import DatasetRejected
+from service.wording import cut, shown
 
 _MAX_LISTED = 100
 _NO_RECORD = LabelRecord("", "")
@@ -56,6 +57,7 @@ class _Join:
         self._first_label = ""
         self._labelled_splits: set[Split] = set()
         self._known: set[str] = set()
+        self._renamed: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._seen: dict[str, Counter[str]] = {key: Counter() for key in options.selection.allowed}
         self._is_empty = True
@@ -103,11 +105,12 @@ class _Join:
             yield _unlabelled_split(split, counted[split])
 
     def _claim(self, place: int, record: LabelRecord) -> None:
-        where = f"{record.path} {record.pointer}".strip()
+        where = cut(f"{record.path} {record.pointer}".strip())
         if place in self._claims:
             raise DatasetRejected(
                 "duplicate-label",
-                f"{self._images[place].member} is labelled twice: by {self._claims[place]} and by {where}.",
+                f"{cut(self._images[place].member)} is labelled twice: by {self._claims[place]} "
+                f"and by {where}.",
                 "Remove one of the two: which one is meant cannot be known.",
             )
         self._claims[place] = where
@@ -132,11 +135,14 @@ class _Join:
     def _count_categories(self, record: LabelRecord) -> None:
         for name in record.categories:
             if name in self._known:
-                continue
-            if self._source.meaning(name) is None:
+                if name in self._renamed:
+                    self._renamed[name] += 1
+            elif (known := self._source.meaning(name)) is None:
                 self._unknown[name] += 1
             else:
                 self._known.add(name)
+                if known[0] != name and not known[1]:
+                    self._renamed[name] = 1
 
     def _planned(self, place: int, split: Split, record: LabelRecord) -> PlannedFrame:
         self._is_empty = False
@@ -148,8 +154,8 @@ class _Join:
         if self._first_label and not self._claims:
             raise DatasetRejected(
                 "empty-dataset",
-                f"No label belongs to an image: the first label is for {self._first_label[:200]!r}, "
-                f"the first image is {self._images[0].name!r}.",
+                f"No label belongs to an image: the first label is for {shown(self._first_label)}, "
+                f"the first image is {shown(self._images[0].name)}.",
                 "A label must name its image by the image's file name.",
             )
 
@@ -185,6 +191,10 @@ class _Join:
         for name, count in sorted(self._unknown.items()):
             message = f"{count} box(es) of the unknown category {name[:128]!r} are left out."
             yield Finding("unknown-category", Severity.NOTE, "", message)
+        for name, count in sorted(self._renamed.items()):
+            category, _ = self._source.meaning(name) or ("", False)
+            message = f"{count} box(es) of {shown(name, 128)} are counted as {shown(category, 128)}."
+            yield Finding("category-renamed", Severity.NOTE, "", message)
         unused = set(self._options.category_map) - self._known - self._source.declared
         for name in sorted(unused):
             message = f"The category map names {name!r}, which no selected label has."
@@ -192,7 +202,7 @@ class _Join:
 
 
 def _without_image(record: LabelRecord) -> Finding:
-    message = f"The label names {record.name[:200]!r}, which is not an image of this dataset; it is left out."
+    message = f"The label names {shown(record.name)}, which is not an image of this dataset; it is left out."
     if is_plain(record.name):
         cure = "Upload the image as well, or remove the label."
     else:

@@ -19,6 +19,7 @@ from service.datasets.label_files import LabelFile, reading
 from service.datasets.members import stem
 from service.datasets.plan import BDD100K_FORMATS, Format, LabelRecord, OpenMember, Options
 from service.errors import DatasetRejected, LabelUnreadable
+from service.wording import cut, shown
 
 
 class BDD100KSource:
@@ -92,7 +93,7 @@ class CocoSource:
 def refuse_bad_name(name: str, path: str) -> None:
     """Raises DatasetRejected if a declared category name cannot be stored."""
     if fault := name_fault(name):
-        message = f"{path}: the category name {name[:40]!r} {fault}."
+        message = f"{cut(path)}: the category name {shown(name, 40)} {fault}."
         raise DatasetRejected("category-name", message, "Rename it in the label file.")
 
 
@@ -113,7 +114,7 @@ def _coco_record(record: Mapping[str, Any], file: LabelFile) -> LabelRecord:
     return LabelRecord(
         name=image["file_name"],
         path=file.member,
-        pointer=f"image id {image.get('id')!r}",
+        pointer=cut(f"image id {image.get('id')!r}"),
         split=file.split,
         attributes=coco.attributes_of(image),
         categories=tuple(name for name, _ in record["annotations"] if name is not None),

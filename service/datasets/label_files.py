@@ -12,6 +12,7 @@ from service.datasets.members import folder, ignored_files, is_image, label_spli
 from service.datasets.plan import BDD100K_FORMATS, Format, OpenMember
 from service.datasets.streams import events, pieces
 from service.errors import DatasetRejected, LabelUnreadable
+from service.wording import cut
 
 # How far to look for what tells the forms apart.
 _EVENTS = 50_000
@@ -33,7 +34,7 @@ def reading(member: str) -> Iterator[None]:
     try:
         yield
     except LabelUnreadable as error:
-        message = f"{member}, {error.where}: {error.problem}."
+        message = f"{cut(member)}, {cut(error.where)}: {error.problem}."
         raise DatasetRejected(error.code, message, error.cure) from None
 
 

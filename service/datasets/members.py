@@ -3,9 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 
 from service.datasets.dataset import Finding, Severity, Split
+from service.datasets.names import is_reserved, path_fault
+from service.wording import cut
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 
@@ -36,6 +39,8 @@ _OTHER_TASKS = frozenset(
     }
 )
 _MAX_ID_CHARS = 120
+_ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
+_MAX_LISTED = 100
 
 
 def suffix(member: str) -> str:
@@ -101,21 +106,24 @@ class FrameIds:
 def _safe_stem(name: str) -> str:
     folders, _, last = name.rpartition("/")
     joined = "__".join([*filter(None, folders.split("/")), stem(last)])
-    return re.sub(r"[^A-Za-z0-9._-]", "_", joined).lstrip(".-") or "frame"
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", joined).lstrip(".-") or "frame"
+    return f"frame-{safe}" if is_reserved(safe) else safe
 
 
 def usable_members(members: Sequence[str]) -> tuple[list[str], list[Finding]]:
     """The members to look at, sorted, and one note for each folder whose files are passed over."""
     has_100k = any("images/100k/" in f"/{member}" for member in members)
-    used, passed_over = [], Counter[tuple[str, str]]()
+    used, nested, passed_over = [], [], Counter[tuple[str, str]]()
     for member in sorted(members):
         if member.endswith("/"):
             continue
         if reason := _passed_over(member, has_100k):
             passed_over[reason] += 1
+        elif suffix(member) in _ARCHIVE_SUFFIXES:
+            nested.append(member)
         else:
             used.append(member)
-    return used, list(_notes(passed_over))
+    return used, [*_notes(passed_over), *_nested(nested), *_illegal_names(used)]
 
 
 def ignored_files(members: Iterable[str], why: str) -> Iterator[Finding]:
@@ -139,7 +147,21 @@ def _passed_over(member: str, has_100k: bool) -> tuple[str, str] | None:
     return None
 
 
+def _nested(members: Sequence[str]) -> Iterator[Finding]:
+    message = "An archive within the upload is not opened."
+    for member in members[:_MAX_LISTED]:
+        yield Finding("nested-archive", Severity.WARNING, member, message, "Unpack it and upload the folder.")
+
+
+def _illegal_names(members: Iterable[str]) -> Iterator[Finding]:
+    """Images whose names a file system or a person could trip over; they are stored under frame ids."""
+    faults = ((member, fault) for member in members if is_image(member) and (fault := path_fault(member)))
+    for member, fault in islice(faults, _MAX_LISTED):
+        message = f"The name {fault}; the image is stored under another one."
+        yield Finding("illegal-name", Severity.WARNING, member, message, "Rename it, and its label.")
+
+
 def _notes(counted: Counter[tuple[str, str]]) -> Iterator[Finding]:
     for (path, why), count in sorted(counted.items()):
-        message = f"{count} file(s) in {path or 'the top folder'} are not used: they are {why}."
+        message = f"{count} file(s) in {cut(path) or 'the top folder'} are not used: they are {why}."
         yield Finding("ignored-file", Severity.NOTE, path, message)

@@ -7,11 +7,13 @@ from math import isfinite
 import yaml
 
 from service.datasets.categories import Meaning
-from service.datasets.checks import check_box
+from service.datasets.checks import check_box, refuse_too_many
 from service.datasets.dataset import Box, Finding, Frame, Severity, Split
 
 # Ultralytics refuses a file with a value above 1; a little more is a rounding slip that the box checks clip.
 _SLIP = 0.01
+# Beyond any dataset; without names, as many would be made up.
+_MAX_CLASSES = 10_000
 _CURE = "Write: class x-centre y-centre width height, the last four divided by the image's size."
 
 
@@ -35,9 +37,9 @@ def read_label(
         path: what the findings name; their pointer is the line.
     """
     boxes, findings = [], []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
+    rows = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    refuse_too_many(len(rows), path)
+    for number, line in rows:
         box, finding = _read_row(line, frame, names, meaning, (path, f"line {number}"))
         if box:
             boxes.append(box)
@@ -100,7 +102,7 @@ def _read_row(
 
 def _name(column: str, names: Sequence[str]) -> str:
     if not _is_index(column):
-        raise _BadRowError(f"The class {column[:40]!r} is not a whole number from 0 up")
+        raise _BadRowError(f"The class {column[:40]!r} is not a whole number from 0 up to {_MAX_CLASSES - 1}")
     if (index := int(float(column))) >= len(names):
         raise _BadRowError(f"There is no class {index}: the dataset names {len(names)}, counted from 0")
     return names[index]
@@ -112,7 +114,7 @@ def _is_index(column: str) -> bool:
         value = float(column)
     except ValueError:
         return False
-    return isfinite(value) and value >= 0 and value.is_integer()
+    return isfinite(value) and 0 <= value < _MAX_CLASSES and value.is_integer()
 
 
 def _values(columns: list[str]) -> list[float]:

@@ -11,6 +11,7 @@ from service.datasets.members import label_split, stem
 from service.datasets.plan import Format, LabelRecord, OpenMember, Options
 from service.datasets.yolo_folders import label_of
 from service.errors import DatasetRejected
+from service.wording import cut
 
 _MAX_LABEL_BYTES = 16_000_000
 
@@ -73,7 +74,8 @@ class YoloSource:
             if first != place:
                 raise DatasetRejected(
                     "duplicate-name",
-                    f"{self._images.images[first].member} and {image.member} would share one label file.",
+                    f"{cut(self._images.images[first].member)} and {cut(image.member)} would share "
+                    "one label file.",
                     "Keep one of the two, or rename one and its label.",
                 )
         return places

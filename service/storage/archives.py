@@ -2,6 +2,7 @@
 
 import errno
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -12,46 +13,85 @@ from zipstream import ZIP_STORED, ZipStream
 
 from service.errors import DatasetRejected
 from service.storage.object_store import ObjectStore
+from service.storage.zip_directory import (
+    LOCAL_HEADER,
+    Doorkeeper,
+    is_guessed,
+    member_name,
+    name_bytes,
+    refuse_disagreement,
+    refuse_unfit,
+)
+from service.wording import shown
 
 MIN_ZIP_BYTES = 22  # an empty archive: the end-of-directory record alone
+CHUNK_BYTES = 1 << 20
 # What reading a damaged archive raises, beside a ValueError or OSError for places that are not in the file.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
 
 
 class Archive:
-    """The members of one uploaded zip, opened by name from its own directory table."""
+    """The members of one uploaded zip, opened by name from its own directory table.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Args:
+        max_bytes: how much all members together may unfold to.
+    """
+
+    def __init__(self, file: BinaryIO, max_bytes: int = sys.maxsize) -> None:
+        self._file = file
         self._zip = _open_zip(file)
-        self._members = {_posix(info.filename): info for info in self._zip.infolist() if not info.is_dir()}
-        _refuse_unusable(self._zip.infolist(), self._members)
+        infos = self._zip.infolist()
+        refuse_unfit(infos, self._zip.start_dir, max_bytes)
+        self._members = {member_name(info): info for info in infos if not info.is_dir()}
 
     @property
     def names(self) -> list[str]:
         return list(self._members)
 
+    @property
+    def guessed_names(self) -> list[str]:
+        """Those of which the archive does not say how they are encoded."""
+        return [name for name, info in self._members.items() if is_guessed(info)]
+
+    def size_bytes(self, name: str) -> int:
+        """Unpacked, as the directory says: no more than that is ever inflated."""
+        return self._members[name].file_size
+
     def open(self, name: str) -> BinaryIO:
+        """Raises:
+        DatasetRejected: `corrupt-archive` or `archive-inconsistent`, naming the member.
+        """
+        info = self._members[name]
         with _naming(name):
-            return self._zip.open(self._members[name])  # type: ignore[return-value]
+            refuse_disagreement(*self._local_header(info), info)
+            return self._zip.open(info)  # type: ignore[return-value]
 
     def read(self, name: str) -> bytes:
-        """Raises:
-        DatasetRejected: `corrupt-archive`, naming the member.
+        """In pieces, so that a member that is larger than its directory says is never inflated whole.
+
+        Raises:
+            DatasetRejected: as `open` does.
         """
-        with _naming(name):
-            return self._zip.read(self._members[name])
+        with self.open(name) as stream, _naming(name):
+            return b"".join(iter(lambda: stream.read(CHUNK_BYTES), b""))
+
+    def _local_header(self, info: zipfile.ZipInfo) -> tuple[bytes, bytes]:
+        # Members are read by several threads, and zipfile's own reads move the same file under this lock.
+        with self._zip._lock:  # type: ignore[attr-defined]
+            self._file.seek(info.header_offset)
+            return self._file.read(LOCAL_HEADER.size), self._file.read(len(name_bytes(info)))
 
 
 @contextmanager
-def open_archive(store: ObjectStore, key: str) -> Iterator[Archive]:
+def open_archive(store: ObjectStore, key: str, max_bytes: int = sys.maxsize) -> Iterator[Archive]:
     """Raises:
     DatasetRejected: also for damage that shows only while a member is read piece by piece.
     """
     with store.open(key) as file:
         try:
-            yield Archive(file)
+            yield Archive(file, max_bytes)
         except DAMAGE as error:
-            raise _corrupt(f"The zip archive is damaged: {error}.") from error
+            raise _corrupt(f"The zip archive is damaged: {shown(str(error))}.") from error
 
 
 @contextmanager
@@ -61,7 +101,7 @@ def _naming(member: str) -> Iterator[None]:
     except (*DAMAGE, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's or the network's fault, not the archive's
-        raise _corrupt(f"The archive's member {member!r} is damaged ({error}).") from error
+        raise _corrupt(f"The archive's member {shown(member)} is damaged ({shown(str(error))}).") from error
 
 
 def _corrupt(message: str) -> DatasetRejected:
@@ -90,37 +130,10 @@ def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
         raise DatasetRejected(
             "unrecognised-format", "The upload is not a zip archive.", "Upload a folder, or a zip of it."
         )
+    keeper = Doorkeeper(file)
     try:
-        return zipfile.ZipFile(file)
+        archive = zipfile.ZipFile(keeper)
     except (*DAMAGE, ValueError) as error:
-        raise _corrupt(f"The zip archive cannot be read: {error}.") from error
-
-
-def _refuse_unusable(infos: list[zipfile.ZipInfo], members: dict[str, zipfile.ZipInfo]) -> None:
-    files = [info for info in infos if not info.is_dir()]
-    if len(files) != len(members):
-        seen: set[str] = set()
-        double = next(n for n in (_posix(i.filename) for i in files) if n in seen or seen.add(n))  # type: ignore[func-returns-value]
-        raise DatasetRejected(
-            "duplicate-name",
-            f"The archive holds {double!r} twice.",
-            "Which one is meant is unknowable; keep one.",
-        )
-    for info in files:
-        if info.flag_bits & 0x1:
-            raise DatasetRejected(
-                "encrypted-archive",
-                f"The archive's member {info.filename!r} is encrypted.",
-                "Upload it without a password.",
-            )
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DatasetRejected(
-                "unsupported-compression",
-                f"The archive's member {info.filename!r} is packed in a way that is not supported.",
-                "Use plain zip (stored or deflated).",
-            )
-
-
-def _posix(name: str) -> str:
-    """Below the archive's root, however a program spelt it: no leading slash, no backslash."""
-    return name.replace("\\", "/").lstrip("/")
+        raise _corrupt(f"The zip archive cannot be read: {shown(str(error))}.") from error
+    keeper.is_opening = False
+    return archive

@@ -22,6 +22,7 @@ from service.settings import Settings
 from service.storage import keys
 from service.storage.object_store import ObjectStore
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
+from workers.decoder_process import Decoders
 from workers.pipeline import run_stage
 
 CARDS = {card.name: card.to_json() for card in BUNDLED}
@@ -43,6 +44,16 @@ def _nobody_resident(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.resident_meter._resident", None)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _same_decoders() -> Iterator[None]:
+    """Each job has decoders of its own, which take a third of a second to start; here all share them."""
+    decoders = Decoders()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workers.stages.ingest.decoders_of", lambda _job_id: decoders)
+        yield
+    decoders.close()
+
+
 class NotebookReporter:
     """A reporter that writes down what it is told."""
 
@@ -59,6 +70,8 @@ class NotebookReporter:
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
         self.events.append((kind, data))
+
+    def alive(self) -> None: ...
 
 
 @dataclass(frozen=True)

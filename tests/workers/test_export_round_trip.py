@@ -31,6 +31,8 @@ class Silence:
 
     def note(self, text: str) -> None: ...
 
+    def alive(self) -> None: ...
+
 
 @dataclass
 class Workshop:
@@ -73,7 +75,7 @@ class Workshop:
         ).dataset
         assert row is not None
         return Dataset(
-            id=name, name=name, state=DatasetState.READY, version=1, job_id="", source={},
+            id=name, tenant="local", name=name, state=DatasetState.READY, version=1, job_id="", source={},
             format=row["format"], categories=row["categories"], counts=row["counts"], created_at=0.0,
         )  # fmt: skip
 

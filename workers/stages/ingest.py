@@ -1,4 +1,5 @@
-"""An upload becomes a dataset: labels are matched to images, then every image is checked and stored."""
+"""An upload, or a folder of a bucket, becomes a dataset: labels are matched to images, then every image is
+checked and stored."""
 
 import hashlib
 import json
@@ -13,20 +14,26 @@ from typing import Any
 from service.datasets.dataset import Finding, Frame, Severity, TimeOfDay
 from service.datasets.formats import Format, Options, Plan, PlannedFrame, build_frame, plan_dataset
 from service.datasets.manifest import ManifestEntry
-from service.datasets.streams import decode_text
+from service.datasets.members import suffix
+from service.datasets.streams import LabelTooLarge, decode_text
 from service.errors import DatasetRejected, LabelUnreadable
 from service.jobs.report import Report
 from service.jobs.results import FrameResult, result_lines, write_findings
 from service.storage import keys
-from service.storage.archives import Archive, open_archive
 from workers.artifacts import result_prefix, write_frame, write_json
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
 from workers.daylight import DAY_UP_TO, NIGHT_FROM, looks_like_night
-from workers.images import ImageRejected, PlainImage, make_plain
+from workers.decoder_process import Decoders, decoders_of
+from workers.images import MAX_FILE_BYTES, ImageRejected, PlainImage, refuse_size, too_many_bytes
 from workers.progress import in_order
+from workers.sources import Source, list_source, open_source, planned_names
 
 SAMPLE_FRAMES = 8
 THREADS = os.cpu_count() or 1
+MAX_LABEL_BYTES = 16_000_000
+MAX_GUESSED_NAMES = 100
+# Of what was changed in an image: what a person should look at.
+WARNINGS = frozenset({"converted-cmyk"})
 
 
 def plan_ingest(task: ShardTask, bench: Bench) -> Outcome:
@@ -34,7 +41,9 @@ def plan_ingest(task: ShardTask, bench: Bench) -> Outcome:
     options = Options.from_json(task.spec["options"])
     findings: list[Finding] = []
     try:
-        with open_archive(bench.store, keys.upload(task.spec["upload_id"])) as archive:
+        findings += list_source(task, bench)
+        with open_source(task, bench) as archive:
+            findings += _guessed_names(archive)
             plan = plan_dataset(archive.names, archive.open, options)
             cutter = _write_plan(task, bench, plan, findings)
             _refuse_empty(cutter, options)
@@ -53,7 +62,7 @@ def ingest_frames(task: ShardTask, bench: Bench) -> Outcome:
     """Check, convert and store the images of one shard, with their labels."""
     lines = task.lines(bench.store)
     finished = failed = 0
-    with open_archive(bench.store, keys.upload(task.spec["upload_id"])) as archive:
+    with open_source(task, bench, planned_names(lines)) as archive:
         ingest = _FrameIngest(archive, task, bench)
         with ThreadPoolExecutor(THREADS) as pool, bench.store.writing(task.result_key) as file:
             for result in in_order(pool, ingest, lines, ahead=2 * THREADS):
@@ -65,11 +74,26 @@ def ingest_frames(task: ShardTask, bench: Bench) -> Outcome:
     return Outcome(frames_done=finished - failed, frames_failed=failed)
 
 
+def _guessed_names(archive: Source) -> list[Finding]:
+    message = "The archive does not say how this name is encoded; it was read as UTF-8, or else as cp437."
+    cure = "If it looks wrong, and labels do not find it, pack the dataset again with UTF-8 names."
+    guessed = archive.guessed_names
+    findings = [
+        Finding("name-encoding-guessed", Severity.WARNING, name, message, cure)
+        for name in guessed[:MAX_GUESSED_NAMES]
+    ]
+    if left := len(guessed) - len(findings):
+        message = f"{left} more names are encoded in a way that the archive does not tell."
+        findings.append(Finding("name-encoding-guessed", Severity.WARNING, "", message, cure))
+    return findings
+
+
 class _FrameIngest:
     """One line of the plan in, one stored frame out."""
 
-    def __init__(self, archive: Archive, task: ShardTask, bench: Bench) -> None:
+    def __init__(self, archive: Source, task: ShardTask, bench: Bench) -> None:
         self._archive = archive
+        self._decoders = decoders_of(task.job_id)
         self._store = bench.store
         self._prefix = result_prefix(task)
         self._options = Options.from_json(task.spec["options"])
@@ -80,7 +104,7 @@ class _FrameIngest:
     def __call__(self, line: bytes) -> FrameResult:
         planned = PlannedFrame.from_json(json.loads(line))
         try:
-            plain = make_plain(self._archive.read(planned.image))
+            plain = _checked_image(self._archive, self._decoders, planned.image)
             frame, findings = self._frame(planned, plain)
         except (ImageRejected, DatasetRejected, LabelUnreadable) as error:
             # A damaged member costs its own frame, not the dataset.
@@ -94,9 +118,7 @@ class _FrameIngest:
         return FrameResult(entry, (*findings, audit) if audit is not None else findings)
 
     def _frame(self, planned: PlannedFrame, plain: PlainImage) -> tuple[Frame, tuple[Finding, ...]]:
-        text = None
-        if planned.label is not None:
-            text = decode_text(self._archive.read(planned.label), planned.label)
+        text = None if planned.label is None else self._label_text(planned.label)
         frame, findings = build_frame(
             planned,
             self._format,
@@ -106,8 +128,31 @@ class _FrameIngest:
             height_px=plain.height_px,
             label_text=text,
         )
-        notes = (Finding(code, Severity.NOTE, planned.image, message) for code, message in plain.notes)
-        return frame, (*findings, *notes)
+        return frame, (*findings, *_image_notes(planned.image, plain))
+
+    def _label_text(self, label: str) -> str:
+        if self._archive.size_bytes(label) > MAX_LABEL_BYTES:
+            raise LabelTooLarge(label, MAX_LABEL_BYTES)
+        return decode_text(self._archive.read(label), label)
+
+
+def _checked_image(archive: Source, decoders: Decoders, member: str) -> PlainImage:
+    """Bytes of strangers are decoded elsewhere, in a process that may crash: it holds nothing."""
+    if archive.size_bytes(member) > MAX_FILE_BYTES:
+        raise too_many_bytes(archive.size_bytes(member))
+    plain = decoders.make_plain(archive.read(member))
+    refuse_size(plain.width_px, plain.height_px)
+    return plain
+
+
+def _image_notes(member: str, plain: PlainImage) -> Iterator[Finding]:
+    for code, message in plain.notes:
+        yield Finding(code, Severity.WARNING if code in WARNINGS else Severity.NOTE, member, message)
+    said = ".jpg" if suffix(member) == ".jpeg" else suffix(member)
+    if said != plain.suffix:
+        kind = "a PNG" if plain.suffix == ".png" else "a JPEG"
+        message = f"The image is {kind} in spite of its name; it is stored with the right one."
+        yield Finding("extension-mismatch", Severity.WARNING, member, message, "Mend what wrote it.")
 
 
 def _audit(frame: Frame, plain: PlainImage, path: str, is_excluded: bool) -> Finding | None:
@@ -165,14 +210,16 @@ def _write_rejection(task: ShardTask, bench: Bench, findings: list[Finding], err
     write_json(bench.store, keys.report(task.job_id), report.to_json(kind=str(task.kind), is_rejected=True))
 
 
-def _seconds_per_frame(archive: Archive, task: ShardTask, bench: Bench) -> float:
+def _seconds_per_frame(archive: Source, task: ShardTask, bench: Bench) -> float:
     """Measured on a few frames. Only the decoding counts: it is what most of the time goes into."""
+    decoders = decoders_of(task.job_id)
+    decoders.warm_up()
     started = time.perf_counter()
     count = 0
     for line in _sample(task, bench):
         planned = PlannedFrame.from_json(json.loads(line))
         with suppress(ImageRejected, DatasetRejected):  # the shard will report it
-            make_plain(archive.read(planned.image))
+            _checked_image(archive, decoders, planned.image)
         count += 1
     return max(1e-4, (time.perf_counter() - started) / max(1, count) / THREADS)
 

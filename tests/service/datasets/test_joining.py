@@ -227,7 +227,11 @@ def test_a_mapped_category_is_known_and_stands_after_the_formats_own(plan: Any) 
     found = plan(contents, Options(category_map={"tram": "tramway", "autorickshaw": "car"}))
     assert found.categories[:3] == ("pedestrian", "rider", "car")
     assert found.categories[10:] == ("tramway",)
-    assert found.codes == ["unused-mapping"]
+    assert found.codes == ["category-renamed", "category-renamed", "unused-mapping"]
+    assert [one.message for one in found.findings[:2]] == [
+        "1 box(es) of 'bike' are counted as 'bicycle'.",
+        "1 box(es) of 'tram' are counted as 'tramway'.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,10 @@ def test_whole_images_are_trained_on(workshop: Any, day: Any, night: Any) -> Non
     assert card["licence"].startswith("night frames: ")
 
 
-def test_whole_images_may_be_too_small_as_well(workshop: Any, kit: Any, night: Any) -> None:
+def test_whole_images_may_be_too_small_as_well(
+    workshop: Any, kit: Any, night: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.images.MIN_SIDE_PX", 1)  # as in datasets from before ingest had a limit
     upload = kit.upload("bdd100k", frames=10)
     upload["bdd100k/images/100k/train/frame-3.jpg"] = kit.picture(40, 31)
     with pytest.raises(InvalidRequest) as refused:
