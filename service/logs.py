@@ -1,12 +1,27 @@
-"""JSON logs on stderr. `job_id` and `shard` are context variables, bound while a worker holds a shard."""
+"""JSON logs on stderr, one line an event whatever is in it, and no secrets.
+
+`request_id` is a context variable, bound while a request is answered; `worker`, `job_id` and `shard` are
+bound while a worker holds a shard.
+"""
 
 import logging
 import sys
+from types import TracebackType
 
 import structlog
 
+from service.redaction import Redaction
+from service.settings import Settings
 
-def set_up_logs(level: str) -> None:
+log = structlog.get_logger(__name__)
+# Uvicorn would write lines of its own kind, past the handler below.
+SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+# Of whom only what is wrong is of interest; httpx would tell every URL that a client of ours calls.
+QUIET = ("alembic", "httpx", "httpcore", "botocore", "aiobotocore", "s3fs", "urllib3")
+
+
+def set_up_logs(settings: Settings) -> None:
+    hide = Redaction.of(settings)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,10 +41,24 @@ def set_up_logs(level: str) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),
+                # The whole line, when nothing is added any more: traces of errors hold values of all kinds.
+                lambda _logger, _method, line: hide(str(line)),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    root.setLevel(settings.log_level)
+    for name in SERVERS:
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """For `sys.excepthook` of a process that has logs: its last words go through them, too."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    log.critical("the process ends", exc_info=(kind, error, trace))
