@@ -205,7 +205,8 @@ def _cpu_seconds(pid: int) -> float:
 
 def _events(client: Client, job_id: str) -> list[dict[str, Any]]:
     """All that happened to a finished job; the stream ends by itself."""
-    text = httpx.get(f"{client.url}/v1/jobs/{job_id}/events", timeout=30).text
+    headers = {"Authorization": f"Bearer {client.key}"}
+    text = httpx.get(f"{client.url}/v1/jobs/{job_id}/events", headers=headers, timeout=30).text
     lines = (line.removeprefix("data:") for line in text.splitlines() if line.startswith("data:"))
     return [json.loads(line) for line in lines]
 

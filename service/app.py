@@ -1,4 +1,4 @@
-"""The HTTP service: `uvicorn --factory service.app:create_app`."""
+"""The HTTP service. `service.server` runs it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,9 +6,28 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api import datasets, experiments, generators, health, jobs, quality, trainings, uploads
-from service.api.dependencies import Services
+from service.access.cursors import Cursors
+from service.access.rate_limits import RateLimits
+from service.access.server_secrets import CURSORS, server_secret
+from service.api import (
+    datasets,
+    experiments,
+    generators,
+    health,
+    jobs,
+    keys,
+    limits,
+    quality,
+    trainings,
+    uploads,
+    webhooks,
+)
+from service.api.authentication import Authentication
+from service.api.dependencies import NOBODY, Services
+from service.api.edge.layers import add_edge
 from service.api.errors import add_error_handlers
+from service.api.metrics import add_metrics, served_metrics
+from service.api.openapi import describe_problems
 from service.jobs.database import Database
 from service.jobs.leases import LeaseStore
 from service.jobs.library import Library
@@ -17,8 +36,13 @@ from service.jobs.store import JobStore
 from service.jobs.submit import Desk
 from service.logs import set_up_logs
 from service.settings import Settings
+from service.storage.import_uris import check_registrations
 from service.storage.object_store import open_store
+from service.tracing import trace_requests
+from service.uploads.desk import open_upload_desk
 
+# Somebody waits for the answer, and can ask again; a worker has more patience.
+STORE_ATTEMPTS = 2
 DESCRIPTION = "Turns a labelled daytime dataset into a labelled night dataset."
 
 
@@ -28,9 +52,11 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        set_up_logs(settings.log_level)
+        set_up_logs(settings)
         app.state.services = open_services(settings, queue)
-        yield
+        app.state.rate_limits = RateLimits(settings)
+        with served_metrics(app, app.state.services):
+            yield
         app.state.services.database.close()
 
     # FastAPI's pages of documentation load scripts from another host; the document itself is ours.
@@ -41,18 +67,29 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would answer with the name in the request's Host header
     )
     add_error_handlers(app)
+    app.add_middleware(Authentication)
+    add_edge(app, settings)  # around all the others: the last one added is the first one passed
+    add_metrics(app)  # counts what those refuse, too
     app.include_router(health.router)
-    for part in (uploads, datasets, jobs, generators, trainings, quality, experiments):
+    parts = (uploads, datasets, jobs, generators, trainings, quality, experiments, webhooks, keys, limits)
+    for part in parts:
         app.include_router(part.router, prefix="/v1")
+    describe_problems(app)
+    trace_requests(app, settings)
     return app
 
 
 def open_services(settings: Settings, queue: Queue | None = None) -> Services:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database)
+    check_registrations(settings.import_buckets)
+    database = Database.of(settings)
     database.migrate()
     leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
     desk = Desk(JobStore(database), Library(database), leases, queue or CeleryQueue(settings))
-    return Services(settings, database, desk, open_store(settings))
+    cursors = Cursors(server_secret(database, CURSORS), NOBODY.tenant)
+    store = open_store(settings, STORE_ATTEMPTS)
+    uploads = open_upload_desk(settings, database, store)
+    return Services(settings, database, desk, store, cursors, uploads)

@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import IO
 
 from service.errors import InvalidRequest
-from service.jobs.job import SHARDS, TRAININGS
+from service.jobs.job import EVERYDAY_QUEUES, TRAININGS
+from service.listening import Listening
 from service.processes import die_with_parent
+from service.settings import Settings
+from service.worker_command import on_gpu, share_out, visible_gpus, worker_command
 
-HOST = "127.0.0.1"  # an address others can reach needs keys and TLS before it
+HOST = "127.0.0.1"
+# One user has the machine to himself; what an operator's environment says goes before.
+EMBEDDED = {
+    "NIGHTSHIFT_REQUESTS_PER_SECOND": "200",
+    "NIGHTSHIFT_REQUEST_BURST": "2000",
+    "NIGHTSHIFT_MAX_ACTIVE_JOBS": "1000",
+}
 STOP_SECONDS = 10.0
 RESTART_SECONDS = 1.0
 
@@ -25,6 +34,7 @@ class Part:
 
     name: str
     command: list[str]
+    gpu: str | None = None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = field(default=0.0)
 
@@ -34,37 +44,47 @@ class Part:
 
 
 class Stack:
-    """`with Stack(data_dir, port) as stack: stack.watch()`. Logs go to `data_dir/logs`."""
+    """`with Stack(data_dir, port) as stack: stack.watch()`. Logs go to `data_dir/logs`.
 
-    def __init__(self, data_dir: Path, port: int, workers: int = 1, trainers: int = 0) -> None:
+    Once it runs `key` is that of the local user, with all scopes. `listening`: elsewhere than on `port`.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        workers: int = 1,
+        trainers: int = 0,
+        listening: Listening | None = None,
+    ) -> None:
         self.data_dir = data_dir.absolute()
-        self.port = port
+        self.listening = listening or Listening(HOST, port)
+        self.port = self.listening.port
+        self.key = ""
         self._logs: list[IO[bytes]] = []
         python = [sys.executable, "-m"]
-        celery = [*python, "celery", "--app", "workers.celery_app", "--quiet", "worker", "--pool", "solo"]
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
-        uvicorn = ["uvicorn", "--factory", "service.app:create_app", "--host", HOST, "--port", str(port)]
+        server = [*python, "service.server", *self.listening.arguments()]
         self._parts = [
-            Part("api", [*python, *uvicorn, "--no-access-log", "--log-level", "warning"]),
-            *(
-                Part(f"{name}-{number}", [*celery, *quiet, "-n", f"{name}-{number}@%h", "-Q", queue])
-                for name, queue, count in (("worker", SHARDS, workers), ("trainer", TRAININGS, trainers))
-                for number in range(count)
-            ),
+            Part("api", server),
+            *_workers(workers, trainers),
             Part("reconciler", [*python, "workers.reconciler"]),
         ]
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return self.listening.url
 
     @property
     def log_dir(self) -> Path:
         return self.data_dir / "logs"
 
     def __enter__(self) -> "Stack":
-        refuse_taken(self.port)
+        # The database library, which no other command needs.
+        from service.access.local_key import local_key  # noqa: PLC0415
+
+        refuse_taken(self.port, self.listening.host)
         self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.key = local_key(Settings(data_dir=self.data_dir))
         for part in self._parts:
             self._start(part)
         return self
@@ -115,16 +135,37 @@ class Stack:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, "NIGHTSHIFT_DATA_DIR": str(self.data_dir)},
+            env=_environment(part, self.data_dir),
             preexec_fn=die_with_parent,  # noqa: PLW1509 - started from a process of one thread
         )
 
 
-def refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
+def _workers(workers: int, trainers: int) -> list[Part]:
+    """Each on a GPU of its own, as far as they go."""
+    is_chosen = "NIGHTSHIFT_DEVICE" in os.environ  # by name, as all of them see it
+    gpus = iter(share_out([] if is_chosen else visible_gpus(), workers + trainers))
+    return [
+        Part(f"{name}-{number}", worker_command(f"{name}-{number}", queues), next(gpus))
+        for name, queues, count in (
+            ("worker", EVERYDAY_QUEUES, workers),
+            ("trainer", (TRAININGS,), trainers),
+        )
+        for number in range(count)
+    ]
+
+
+def _environment(part: Part, data_dir: Path) -> dict[str, str]:
+    environment = {**EMBEDDED, **os.environ, "NIGHTSHIFT_DATA_DIR": str(data_dir)}
+    if part.name != "api":
+        environment["NIGHTSHIFT_METRICS_PORT"] = "0"  # there is one on this machine, and it is the API's
+    return environment if part.gpu is None else on_gpu(environment, part.gpu)
+
+
+def refuse_taken(port: int, host: str = HOST) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             raise InvalidRequest(f"Port {port} is taken.", "Choose another one with --port.") from None
 

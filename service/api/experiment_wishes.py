@@ -20,7 +20,7 @@ Frames = Annotated[int, Field(ge=1, le=MOST_FRAMES)]
 class ChosenFrames(BaseModel):
     """`select`: which frames. Of data to train on, the training split if no split is named."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     dataset_id: str
     select: dict[str, list[str]] = {}
@@ -41,7 +41,7 @@ class NewExperiment(BaseModel):
     scenes. `allow_leakage`: go on although test frames are trained on.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     data: Annotated[dict[DataName, ChosenFrames], Field(min_length=1, max_length=MOST_DATA)]
     test: ChosenFrames

@@ -1,13 +1,15 @@
 """Experiments: asked for, watched run by run, read as JSON, a page or Markdown. One is a job like others."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
+from service.access.scopes import Scope
+from service.api.authentication import needs
 from service.api.dependencies import Here, Services
+from service.api.downloads import attachment, content, streamed
 from service.api.experiment_wishes import NewExperiment
 from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_view
@@ -21,22 +23,21 @@ from service.storage import keys
 
 router = APIRouter(prefix="/experiments", tags=["experiments"], route_class=IdempotentRoute)
 MAX_EVENTS = 100_000
-BLOCK_BYTES = 1 << 20
 # Names of files and categories are strangers' words; whatever one of them might smuggle in must not run.
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
 }
 STATES = {ShardState.PENDING: "waiting", ShardState.RUNNING: "training", ShardState.DONE: "done"}
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=[needs(Scope.JOBS_WRITE)])
 def create_experiment(wish: NewExperiment, here: Here) -> JobView:
     """Compare ways to train a detector. Answers at once; the job ends with a report and a verdict."""
     return job_view(here, submit_experiment(here.desk, wish.wish(), here.settings.allowed_detectors))
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", dependencies=[needs(Scope.JOBS_READ)])
 def get_experiment(job_id: str, here: Here) -> ExperimentView:
     """How far each arm is with each seed, and at the end the verdict."""
     jobs = here.desk.jobs
@@ -59,26 +60,36 @@ def get_experiment(job_id: str, here: Here) -> ExperimentView:
     )
 
 
-@router.get("/{job_id}/report", response_class=JSONResponse)
+@router.get("/{job_id}/report", response_class=JSONResponse, dependencies=[needs(Scope.JOBS_READ)])
 def get_report(job_id: str, here: Here) -> Response:
     """Everything that was found, as JSON."""
     return Response(_found(here, job_id, keys.report(job_id)), media_type="application/json")
 
 
-@router.get("/{job_id}/report.html", response_class=HTMLResponse)
+@router.get("/{job_id}/report.html", response_class=HTMLResponse, dependencies=[needs(Scope.JOBS_READ)])
 def get_page(job_id: str, here: Here) -> Response:
     """The report as one page that needs nothing else."""
     return HTMLResponse(_found(here, job_id, keys.report_page(job_id)), headers=PAGE_HEADERS)
 
 
-@router.get("/{job_id}/report.md", response_class=PlainTextResponse)
+@router.get(
+    "/{job_id}/report.md",
+    response_class=Response,
+    responses=content("text/markdown"),
+    dependencies=[needs(Scope.JOBS_READ)],
+)
 def get_summary(job_id: str, here: Here) -> Response:
     """The report in short, as Markdown."""
     return Response(_found(here, job_id, keys.report_summary(job_id)), media_type="text/markdown")
 
 
-@router.get("/{job_id}/detectors/{arm}/{seed}")
-def get_detector(job_id: str, arm: str, seed: int, here: Here) -> StreamingResponse:
+@router.get(
+    "/{job_id}/detectors/{arm}/{seed}",
+    response_class=Response,
+    responses=content("application/octet-stream"),
+    dependencies=[needs(Scope.JOBS_READ)],
+)
+def get_detector(job_id: str, arm: str, seed: int, here: Here) -> Response:
     """The best weights of an arm with a seed, as Ultralytics loads them. An arm that brightens test frames
     uses the baseline's.
     """
@@ -91,12 +102,8 @@ def get_detector(job_id: str, arm: str, seed: int, here: Here) -> StreamingRespo
         f"{run}/{keys.DETECTIONS}"
     ):  # until it has looked at the test frames it may change
         raise NotFound(f"finished detector of seed {seed} for arm", arm)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{job.spec['detector']['name']}-{arm}-{seed}")
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}.pt"',
-        "Content-Length": str(here.store.size_bytes(key)),
-    }
-    return StreamingResponse(_blocks(here, key), media_type="application/octet-stream", headers=headers)
+    name = f"{job.spec['detector']['name']}-{arm}-{seed}.pt"
+    return streamed(here.store, key, "application/octet-stream", **attachment(name))
 
 
 def _experiment(jobs: JobStore, job_id: str) -> Job:
@@ -154,9 +161,3 @@ def _arm_number(job: Job, name: str) -> int:
         raise NotFound("arm", name)
     is_trained = job.spec["arms"][names.index(name)]["enhance"] is None
     return names.index(name if is_trained else job.spec["baseline"])
-
-
-def _blocks(here: Services, key: str) -> Iterator[bytes]:
-    with here.store.open(key) as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block

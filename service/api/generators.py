@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.access.scopes import Scope
+from service.api.authentication import needs
 from service.api.dependencies import Here
 from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_view
@@ -22,10 +24,11 @@ class NewGenerator(BaseModel):
 
     `part_upload_ids`: the further files of a checkpoint that comes in several, such as the two networks of
     KinD's TensorFlow code. `options`: what the tensors do not show, such as the `align_corners` of an
-    EnlightenGAN, or the `ratio` by which a KinD brightens unless told otherwise.
+    EnlightenGAN, or the `ratio` by which a KinD brightens unless told otherwise. `shared`: for every
+    tenant of this server, not for this one alone.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     upload_id: str
     name: Annotated[str, Field(pattern=GENERATOR_NAME)]
@@ -34,20 +37,21 @@ class NewGenerator(BaseModel):
     part_upload_ids: Annotated[list[str], Field(max_length=MOST_PARTS)] = []
     options: dict[str, bool | int | Annotated[float, Field(allow_inf_nan=False)] | str] = {}
     card: dict[str, Annotated[str, Field(max_length=1000)]] = {}
+    shared: bool = False
 
 
-@router.get("")
+@router.get("", dependencies=[needs(Scope.JOBS_READ)])
 def list_generators(here: Here) -> Page[GeneratorView]:
     cards = [*BUNDLED, *here.desk.library.made_generators()]
     return Page(items=[_view(card) for card in cards], next_cursor=None)
 
 
-@router.get("/{reference}")
+@router.get("/{reference}", dependencies=[needs(Scope.JOBS_READ)])
 def get_generator(reference: str, here: Here) -> GeneratorView:
     return _view(here.desk.library.generator(reference))
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=[needs(Scope.ADMIN)])
 def import_generator(wish: NewGenerator, here: Here) -> JobView:
     """Convert a checkpoint and add it to the catalogue. Answers at once; follow the job."""
     return job_view(here, submit_generator_import(here.desk, GeneratorImportWish(**wish.model_dump())))

@@ -5,9 +5,11 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.api.dependencies import Here, Services
+from service.api.dependencies import Opened, Services
+from service.errors import Unavailable
 from service.jobs.database import database_now
-from service.jobs.job import SHARDS
+from service.jobs.job import QUEUES
+from service.storage.outages import outage
 
 router = APIRouter(tags=["health"])
 
@@ -23,7 +25,7 @@ def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Health}})
-def readyz(here: Here, response: Response) -> Health:
+def readyz(here: Opened, response: Response) -> Health:
     """The database, the store and the broker answer."""
     checks = {"database": _database(here), "store": _store(here), "broker": _broker(here)}
     is_ready = all(state == "ok" for state in checks.values())
@@ -43,14 +45,17 @@ def _database(here: Services) -> str:
 def _store(here: Services) -> str:
     try:
         here.store.exists("readyz")
-    except OSError as error:
+    except Exception as error:
+        if outage(error) is None:
+            raise
         return type(error).__name__
     return "ok"
 
 
 def _broker(here: Services) -> str:
     try:
-        here.desk.queue.unread(SHARDS)
-    except OSError as error:  # kombu's connection errors are OSErrors, or wrap one
+        for name in QUEUES:
+            here.desk.queue.unread(name)
+    except Unavailable as error:
         return type(error).__name__
     return "ok"

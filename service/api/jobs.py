@@ -11,7 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, encode_cursor
+from service.access.scopes import Scope
+from service.api.authentication import needs
+from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following
+from service.api.downloads import content
 from service.api.experiment_wishes import ThenTrain
 from service.api.idempotency import IdempotentRoute
 from service.api.views import JobView, Page
@@ -19,7 +22,7 @@ from service.catalogue import HIGHEST_RATIO, LOWEST_RATIO
 from service.datasets.selection import Selection
 from service.errors import NotFound, ObjectNotFound
 from service.jobs.experiments import submit_chain
-from service.jobs.job import Job, JobKind
+from service.jobs.job import Job, JobKind, JobState
 from service.jobs.results import report_so_far
 from service.jobs.submit import TranslationWish, retry, submit_translation
 from service.storage import keys
@@ -44,7 +47,7 @@ class NewTranslation(BaseModel):
     `then_train`: an experiment that begins when the result is there; `follow_up_id` in the answer names it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     dataset_id: str
     generator: str
@@ -61,7 +64,7 @@ class NewTranslation(BaseModel):
     then_train: ThenTrain | None = None
 
 
-@router.post("/translations", status_code=202)
+@router.post("/translations", status_code=202, dependencies=[needs(Scope.JOBS_WRITE)])
 def create_translation(wish: NewTranslation, here: Here) -> JobView:
     """Translate a dataset. Answers at once; the result's dataset id is in the job."""
     values = wish.model_dump(exclude={"select", "then_train"})
@@ -72,23 +75,26 @@ def create_translation(wish: NewTranslation, here: Here) -> JobView:
     return job_view(here, submit_chain(here.desk, translation, wish.then_train.wish(), allowed)[0])
 
 
-@router.get("/jobs")
+@router.get("/jobs", dependencies=[needs(Scope.JOBS_READ)])
 def list_jobs(
     here: Here, limit: Limit = 50, cursor: Cursor = None, kind: JobKind | None = None
 ) -> Page[JobView]:
     """Newest first."""
-    found = here.desk.jobs.jobs(limit + 1, age_cursor(cursor), kind)
-    following = (
-        encode_cursor([found[limit - 1].created_at, found[limit - 1].id]) if len(found) > limit else None
-    )
-    return Page(items=[job_view(here, job) for job in found[:limit]], next_cursor=following)
+    found = here.desk.jobs.jobs(limit + 1, age_cursor(here, "jobs", cursor), kind)
+    next_cursor = following(here, "jobs", found, limit)
+    return Page(items=[job_view(here, job) for job in found[:limit]], next_cursor=next_cursor)
 
 
-@router.get("/jobs/{job_id}", responses={304: {"description": "unchanged since the ETag"}})
+@router.get(
+    "/jobs/{job_id}",
+    response_model=JobView,
+    responses={304: {"description": "unchanged since the ETag"}},
+    dependencies=[needs(Scope.JOBS_READ)],
+)
 def get_job(
     job_id: str, here: Here, response: Response, if_none_match: Annotated[str | None, Header()] = None
 ) -> Any:
-    view = job_view(here, here.desk.jobs.job(job_id))
+    view = _look(here, job_id)
     etag = _etag(view)
     if if_none_match == etag:
         return Response(status_code=304, headers={"ETag": etag})
@@ -96,26 +102,37 @@ def get_job(
     return view
 
 
-@router.post("/jobs/{job_id}/cancel", status_code=202)
-def cancel_job(job_id: str, here: Here) -> JobView:
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    responses={200: {"model": JobView, "description": "it was cancelled before"}},
+    dependencies=[needs(Scope.JOBS_WRITE)],
+)
+def cancel_job(job_id: str, here: Here, response: Response) -> JobView:
     """Workers stop within seconds; what was finished stays for a retry."""
-    return job_view(here, here.desk.jobs.cancel(job_id))
+    before = here.desk.jobs.job(job_id)
+    job = here.desk.jobs.cancel(job_id)
+    if before.state in (JobState.CANCELLING, JobState.CANCELLED):
+        response.status_code = 200
+    return job_view(here, job)
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202)
+@router.post("/jobs/{job_id}/retry", status_code=202, dependencies=[needs(Scope.JOBS_WRITE)])
 def retry_job(job_id: str, here: Here) -> JobView:
     """A new job for a failed or cancelled one; it takes over the shards that were finished."""
     return job_view(here, retry(here.desk, job_id))
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
+@router.get(
+    "/jobs/{job_id}/events", response_class=EventSourceResponse, dependencies=[needs(Scope.JOBS_READ)]
+)
 async def job_events(
-    job: FoundJob, here: Here, request: Request, last_event_id: Annotated[int, Header()] = 0
+    job: FoundJob, here: Here, request: Request, last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0
 ) -> AsyncIterator[ServerSentEvent]:
     """The job as it happens (SSE): its events from the last one seen, its progress, and an end."""
     seen, shown = last_event_id, ""
     while not await request.is_disconnected():
-        view = await run_in_threadpool(_view_by_id, here, job.id)
+        view = await run_in_threadpool(_look, here, job.id)
         for event in await run_in_threadpool(here.desk.jobs.events, job.id, seen):
             seen = event.id
             yield ServerSentEvent(data={"at": event.at, **event.data}, event=event.kind, id=str(event.id))
@@ -129,13 +146,18 @@ async def job_events(
         await asyncio.sleep(PROGRESS_EVERY_SECONDS)
 
 
-@router.get("/jobs/{job_id}/report")
+@router.get("/jobs/{job_id}/report", dependencies=[needs(Scope.JOBS_READ)])
 def get_job_report(job_id: str, here: Here) -> dict[str, Any]:
     """Which images failed and why; of a job that has not ended well, what its finished shards found."""
     return job_report(here, here.desk.jobs.job(job_id))
 
 
-@router.get("/jobs/{job_id}/contact-sheet")
+@router.get(
+    "/jobs/{job_id}/contact-sheet",
+    response_class=Response,
+    responses=content("image/jpeg"),
+    dependencies=[needs(Scope.JOBS_READ)],
+)
 def get_contact_sheet(job_id: str, here: Here) -> Response:
     """Pairs of source and translated frames, one JPEG."""
     here.desk.jobs.job(job_id)
@@ -158,8 +180,9 @@ def job_view(here: Services, job: Job) -> JobView:
     return JobView.of(job, here.desk.jobs.progress(job), here.desk.jobs.follow_up(job.id))
 
 
-def _view_by_id(here: Services, job_id: str) -> JobView:
-    return job_view(here, here.desk.jobs.job(job_id))
+def _look(here: Services, job_id: str) -> JobView:
+    found = here.desk.jobs.look(job_id)
+    return JobView.of(found.job, found.progress, found.follow_up_id)
 
 
 def _etag(view: JobView) -> str:

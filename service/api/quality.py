@@ -3,6 +3,8 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from service.access.scopes import Scope
+from service.api.authentication import needs
 from service.api.dependencies import Here
 from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_view
@@ -19,7 +21,7 @@ class NewQuality(BaseModel):
     torchvision, upload its weights and name the upload.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     dataset_id: str
     reference_id: str | None = None
@@ -29,7 +31,7 @@ class NewQuality(BaseModel):
     backbone_upload_id: str | None = None
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=[needs(Scope.JOBS_WRITE)])
 def create_quality(wish: NewQuality, here: Here) -> JobView:
     """Measure a dataset. Answers at once; the figures are in the job's outcome and report."""
     values = wish.model_dump(exclude={"select", "reference_select"})

@@ -2,10 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.dependencies import Here, Limit
+from service.access.scopes import Scope
+from service.api.authentication import needs
+from service.api.dependencies import Cursor, Here, Limit
+from service.api.downloads import content
 from service.api.generators import GENERATOR_NAME
 from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_view
@@ -32,7 +35,7 @@ class NewTraining(BaseModel):
     recipe's perceptual losses look through, uploaded before.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     architecture: str
     day_dataset_id: str
@@ -48,7 +51,7 @@ class NewTraining(BaseModel):
     backbone_upload_id: str | None = None
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=[needs(Scope.JOBS_WRITE)])
 def create_training(wish: NewTraining, here: Here) -> JobView:
     """Train a generator. Answers at once; the job ends with new generators in the catalogue."""
     training = TrainingWish(
@@ -60,7 +63,7 @@ def create_training(wish: NewTraining, here: Here) -> JobView:
     return job_view(here, submit_training(here.desk, training))
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", dependencies=[needs(Scope.JOBS_READ)])
 def get_training(job_id: str, here: Here) -> TrainingView:
     """The latest losses, the time left and which samples there are."""
     jobs = here.desk.jobs
@@ -81,20 +84,26 @@ def get_training(job_id: str, here: Here) -> TrainingView:
     )
 
 
-@router.get("/{job_id}/losses")
-def get_losses(
-    job_id: str, here: Here, limit: Limit = 500, cursor: Annotated[int, Query(ge=0)] = 0
-) -> Page[LossesView]:
+@router.get("/{job_id}/losses", dependencies=[needs(Scope.JOBS_READ)])
+def get_losses(job_id: str, here: Here, limit: Limit = 500, cursor: Cursor = None) -> Page[LossesView]:
     """The curves, from the first step on; what was trained again after a fault is told once."""
     job = _training(here.desk.jobs, job_id)
+    listing = f"losses of {job.id}"
+    seen = 0 if cursor is None else here.cursors.decode(listing, cursor, int)[0]
     found = here.desk.jobs.events(job.id, 0, MAX_EVENTS, TRAINING_EVENT)
     latest = {event.data["step"]: event.data["losses"] for event in found}
-    steps = sorted(step for step in latest if step > cursor)
+    steps = sorted(step for step in latest if step > seen)
     items = [LossesView(step=step, losses=latest[step]) for step in steps[:limit]]
-    return Page(items=items, next_cursor=str(items[-1].step) if len(steps) > limit else None)
+    next_cursor = here.cursors.encode(listing, [items[-1].step]) if len(steps) > limit else None
+    return Page(items=items, next_cursor=next_cursor)
 
 
-@router.get("/{job_id}/samples/{step}", response_class=Response)
+@router.get(
+    "/{job_id}/samples/{step}",
+    response_class=Response,
+    responses=content("image/png"),
+    dependencies=[needs(Scope.JOBS_READ)],
+)
 def get_sample(job_id: str, step: int, here: Here) -> Response:
     """A picture after so many steps, a row for each example; which columns it has depends on the paper."""
     job = _training(here.desk.jobs, job_id)

@@ -1,32 +1,58 @@
 """What the API answers. The client reads the same types."""
 
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from service.jobs.job import DatasetState, Job, JobKind, JobState, Progress
-from service.jobs.records import Dataset, Upload
+from service.jobs.records import Dataset, Upload, UploadState
+from service.webhooks.records import Delivery, DeliveryState, Webhook
+
+if TYPE_CHECKING:  # the client reads these types without the database library
+    from service.uploads.incoming import Incoming
 
 Item = TypeVar("Item")
 MOST_TOLD = 100
 
 
 class UploadView(BaseModel):
+    """`offset_bytes` are here of an upload that comes in pieces; its `sha256` is known when all are. Without
+    a further piece it is kept until `expires_at`.
+    """
+
     id: str
     filename: str
+    state: UploadState
     size_bytes: int
-    sha256: str
+    offset_bytes: int
+    sha256: str | None
     created_at: datetime
+    expires_at: datetime | None = None
 
     @classmethod
     def of(cls, upload: Upload) -> "UploadView":
         return cls(
             id=upload.id,
             filename=upload.filename,
+            state=UploadState.COMPLETE,
             size_bytes=upload.size_bytes,
+            offset_bytes=upload.size_bytes,
             sha256=upload.sha256,
             created_at=_time(upload.created_at),
+        )
+
+    @classmethod
+    def of_incoming(cls, upload: "Incoming") -> "UploadView":
+        return cls(
+            id=upload.id,
+            filename=upload.filename,
+            state=upload.state,
+            size_bytes=upload.size_bytes,
+            offset_bytes=upload.offset_bytes,
+            sha256=None,
+            created_at=_time(upload.created_at),
+            expires_at=_time(upload.expires_at),
         )
 
 
@@ -201,6 +227,52 @@ class FrameView(BaseModel):
 
     entry: dict[str, Any]
     image_url: str
+
+
+class WebhookView(BaseModel):
+    id: str
+    url: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, webhook: Webhook) -> "WebhookView":
+        return cls(id=webhook.id, url=webhook.url, created_at=_time(webhook.created_at))
+
+
+class NewWebhookView(WebhookView):
+    """`secret` is shown this once: deliveries are signed with it."""
+
+    secret: str
+
+    @classmethod
+    def of(cls, webhook: Webhook) -> "NewWebhookView":
+        return cls(**WebhookView.of(webhook).model_dump(), secret=webhook.secret)
+
+
+class DeliveryView(BaseModel):
+    """`due_at`: when it is tried next, null once it has ended."""
+
+    id: str
+    job_id: str
+    state: DeliveryState
+    attempts: int
+    last_answer: str | None
+    due_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "DeliveryView":
+        return cls(
+            id=delivery.id,
+            job_id=delivery.job_id,
+            state=delivery.state,
+            attempts=delivery.attempts,
+            last_answer=delivery.last_answer,
+            due_at=_time(delivery.due_at) if delivery.finished_at is None else None,
+            created_at=_time(delivery.created_at),
+            finished_at=None if delivery.finished_at is None else _time(delivery.finished_at),
+        )
 
 
 class Page(BaseModel, Generic[Item]):

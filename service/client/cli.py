@@ -1,5 +1,6 @@
 """The `nightshift` command: the whole service from a shell, on the calls that the API has."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +10,20 @@ import typer
 from service.catalogue import ARCHITECTURES
 from service.client import local
 from service.client.client import ApiError, Client, JobFailed, ServerUnreachable
+from service.client.credentials import VARIABLE, needed_key
 from service.client.experiment import experiment, follow, follow_up, parse_seeds, words
 from service.client.folder import UploadSource
 from service.client.groups import datasets, generators, jobs
+from service.client.keys import keys
 from service.client.options import (
     LOCAL_SERVER,
     AsJson,
     BatchSize,
+    BehindProxy,
     ErrorBudget,
     ExcludeSuspects,
     GeneratorName,
+    Host,
     IgnoreUnknown,
     Licence,
     MapCategory,
@@ -31,21 +36,28 @@ from service.client.options import (
     Server,
     Strength,
     Strict,
+    TlsCert,
+    TlsKey,
     Unlabelled,
     parse_pairs,
 )
 from service.client.output import (
     err,
+    one_line,
     out,
     print_dataset,
     print_experiment,
     print_json,
     print_quality,
     print_report,
+    shown_text,
 )
 from service.client.progress import job_bar, send, training_bar, transfer
+from service.client.webhooks import webhooks
 from service.datasets.selection import Selection
 from service.errors import NightshiftError
+from service.listening import LOOPBACK, Listening
+from service.worker_command import become_worker
 
 EXIT_ERROR, EXIT_JOB_FAILED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 3, 4, 130
 
@@ -55,8 +67,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group, name in ((generators, "generators"), (datasets, "datasets"), (jobs, "jobs")):
+GROUPS = {
+    "generators": generators,
+    "datasets": datasets,
+    "jobs": jobs,
+    "keys": keys,
+    "webhooks": webhooks,
+}
+for name, group in GROUPS.items():
     app.add_typer(group, name=name)
+
+
+@app.callback()
+def credentials(
+    key: Annotated[
+        str,
+        typer.Option(help="API key for the server; NIGHTSHIFT_KEY keeps it out of the list of processes"),
+    ] = "",
+) -> None:
+    if key:
+        os.environ[VARIABLE] = key
 
 
 @app.command()
@@ -65,14 +95,50 @@ def up(
     data: Annotated[Path, typer.Option(help="where everything is kept")] = Path("nightshift-data"),
     workers: Annotated[int, typer.Option(min=1, max=64, help="how many ingest and translate")] = 1,
     trainers: Annotated[int, typer.Option(min=0, max=64, help="how many train generators and detectors")] = 1,
+    host: Host = LOOPBACK,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    behind_proxy: BehindProxy = "",
 ) -> None:
     """Run API, workers and reconciler on this machine until Ctrl-C. No other server is needed."""
-    local.serve(data, port, workers, trainers)
+    listening = Listening(host, port, tls_cert, tls_key, behind_proxy)
+    local.serve(data, listening, workers, trainers)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    host: Host = LOOPBACK,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    behind_proxy: BehindProxy = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="how many processes answer")] = 1,
+) -> None:
+    """Run the API alone, one part of a cluster; where the others are stands in NIGHTSHIFT_* variables."""
+    listening = Listening(host, port, tls_cert, tls_key, behind_proxy, workers)
+    command = [sys.executable, "-m", "service.server", *listening.arguments()]
+    os.execv(sys.executable, command)  # noqa: S606 - this process becomes the server: signals reach it
+
+
+@app.command()
+def key(server: Server = LOCAL_SERVER) -> None:
+    """Print the API key that commands on this machine use, for curl and others."""
+    print(needed_key(server))
+
+
+@app.command()
+def worker(
+    gpu: Annotated[str, typer.Option(help="the GPU it owns, as nvidia-smi counts them")] = "",
+    queues: Annotated[str, typer.Option(help="what it takes: ingest, shards, trainings")] = "ingest,shards",
+    name: Annotated[str, typer.Option(help="unique on this machine; it stands in the logs")] = "",
+) -> None:
+    """Run one worker of a cluster until Ctrl-C; NIGHTSHIFT_* says where database, store and broker are."""
+    become_worker(gpu, [queue.strip() for queue in queues.split(",") if queue.strip()], name)
 
 
 @app.command()
 def upload(
-    path: Annotated[Path, typer.Argument(help="a folder or zip of labelled images")],
+    path: Annotated[str, typer.Argument(help="a folder or zip of labelled images, or s3://bucket/prefix/")],
     name: Annotated[str, typer.Option(help="what to call the dataset")] = "",
     select: Select = None,
     map_category: MapCategory = None,
@@ -84,7 +150,10 @@ def upload(
     server: Server = LOCAL_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Send a labelled dataset (BDD100K, YOLO or COCO; found by itself) and wait until it is read."""
+    """Send a labelled dataset (BDD100K, YOLO or COCO; found by itself) and wait until it is read.
+
+    A bucket that the server's operator has registered is read by the server itself.
+    """
     options = {
         "name": name,
         "select": Selection.parse(select or []).to_json(),
@@ -95,20 +164,27 @@ def upload(
         "strict": strict,
         "licence": licence,
     }
-    source = UploadSource(path)
     with Client(server) as client:
-        with transfer(err, f"Uploading {source.filename}", source.size_bytes) as advance:
-            upload_id = client.upload(path, advance, source)
-        if source.skipped:
-            err.print(f"{source.skipped} files were neither images nor labels and were not sent.")
-        made = client.create_dataset(upload_id, **options)
+        if path.startswith("s3://"):
+            made = client.import_dataset(path, **options)
+        else:
+            made = client.create_dataset(_sent(client, Path(path)), **options)
         with job_bar(err, "Reading") as show:
             try:
                 dataset = client.wait_for_dataset(made, show)
             except JobFailed as failure:
-                err.print(f"[red]{failure.message}[/red]  (nightshift report {made.dataset.id})", markup=True)
+                err.print(f"[red]{shown_text(failure.message)}[/red]  (nightshift report {made.dataset.id})")
                 raise typer.Exit(EXIT_JOB_FAILED) from None
     print_json(dataset) if as_json else print_dataset(dataset)
+
+
+def _sent(client: Client, path: Path) -> str:
+    source = UploadSource(path)
+    with transfer(err, f"Uploading {source.filename}", source.size_bytes) as advance:
+        upload_id = client.upload(path, advance, source)
+    if source.skipped:
+        err.print(f"{source.skipped} files were neither images nor labels and were not sent.")
+    return upload_id
 
 
 @app.command()
@@ -357,12 +433,12 @@ def main() -> None:
         err.print("Interrupted.")
         sys.exit(EXIT_INTERRUPTED)
     except OSError as failure:
-        err.print(str(failure), style="red", markup=False)
+        err.print(one_line(failure), style="red", markup=False)
         sys.exit(EXIT_ERROR)
 
 
 def _fail(failure: NightshiftError, code: int) -> None:
-    err.print(str(failure), style="red", markup=False)
+    err.print(one_line(failure), style="red", markup=False)
     sys.exit(code)
 
 

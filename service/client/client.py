@@ -9,25 +9,33 @@ client.download(job.result_id, "./night")
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from service.api.access_views import KeyView, LimitsView, NewKeyView, RotatedKeyView
 from service.api.views import (
     DatasetAndJob,
     DatasetView,
+    DeliveryView,
     ExperimentView,
     GeneratorView,
     JobView,
+    NewWebhookView,
     TrainingView,
-    UploadView,
+    WebhookView,
 )
+from service.client.credentials import NoKey, find_key
 from service.client.folder import UploadSource, refuse_used, unpack
+from service.client.resumable import Refused, ResumableUpload
 from service.errors import NightshiftError
 
 POLL_SECONDS = 0.5
+# How often a request is sent that the server asks to send later.
+PATIENCE = 10
+PAUSE = time.sleep
 Advance = Callable[[int], None]
 
 
@@ -38,6 +46,14 @@ class ApiError(NightshiftError):
         super().__init__(detail)
         self.status = status
         self.code = code
+
+
+class KeyRefused(ApiError):
+    """The server does not know the key, or not any more."""
+
+    def __init__(self, url: str) -> None:
+        cure = "Give a valid one with --key or NIGHTSHIFT_KEY; `nightshift up` makes one for this machine."
+        super().__init__(401, "unauthorized", f"The server at {url} refuses the API key. {cure}")
 
 
 class ServerUnreachable(NightshiftError):
@@ -61,12 +77,19 @@ class Client:
     """One server. Not thread-safe."""
 
     def __init__(
-        self, url: str = "http://127.0.0.1:8000", transport: httpx.BaseTransport | None = None
+        self,
+        url: str = "http://127.0.0.1:8000",
+        transport: httpx.BaseTransport | None = None,
+        key: str | None = None,
     ) -> None:
+        """`key`: without one, that of NIGHTSHIFT_KEY or the one that `nightshift up` left for this server."""
         self.url = url.rstrip("/")
+        self.key = key or find_key(self.url)
         # An upload or a zip of a large dataset may pause longer than any fixed limit; connecting may not.
         timeout = httpx.Timeout(60.0, connect=5.0, read=300.0)
         self._http = httpx.Client(base_url=self.url, timeout=timeout, transport=transport)
+        if self.key is not None:
+            self._http.headers["Authorization"] = f"Bearer {self.key}"
 
     def __enter__(self) -> "Client":
         return self
@@ -83,14 +106,16 @@ class Client:
     def upload(
         self, path: str | Path, advance: Advance | None = None, source: UploadSource | None = None
     ) -> str:
-        """Send a folder or a file. Returns the upload's id."""
-        source = source or UploadSource(Path(path))
-        headers = {"Content-Length": str(source.size_bytes), "Content-Type": "application/zip"}
-        chunks = _counted(source.chunks(), advance)
-        answer = self._call(
-            "PUT", "/v1/uploads", params={"filename": source.filename}, content=chunks, headers=headers
-        )
-        return UploadView.model_validate(answer).id
+        """Send a folder or a file. Returns the upload's id. It goes on where an earlier one of the same broke
+        off; `advance` is told so, and with a negative number of what has to be sent again.
+        """
+        upload = ResumableUpload(self._http, source or UploadSource(Path(path)), advance or _unwatched, PAUSE)
+        try:
+            return upload.send()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        except Refused as refusal:
+            raise self._error(refusal.response) from None
 
     def create_dataset(self, upload_id: str, **options: Any) -> DatasetAndJob:
         """`options`: name, select, category_map, ignore_unknown, unlabelled, exclude_suspects, strict,
@@ -99,11 +124,22 @@ class Client:
         body = {"upload_id": upload_id, **options}
         return DatasetAndJob.model_validate(self._call("POST", "/v1/datasets", json=body))
 
+    def import_dataset(self, source_uri: str, **options: Any) -> DatasetAndJob:
+        """From s3://bucket/prefix/ of a bucket that the server's operator has registered; `options` as of
+        `create_dataset`. Nothing of it passes through this machine.
+        """
+        body = {"source_uri": source_uri, **options}
+        return DatasetAndJob.model_validate(self._call("POST", "/v1/datasets", json=body))
+
     def dataset(self, dataset_id: str) -> DatasetView:
         return DatasetView.model_validate(self._call("GET", f"/v1/datasets/{dataset_id}"))
 
     def datasets(self) -> Iterator[DatasetView]:
         return (DatasetView.model_validate(item) for item in self._pages("/v1/datasets"))
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        """For good. Not while a job makes it or works on it."""
+        self._send("DELETE", f"/v1/datasets/{dataset_id}")
 
     def report(self, dataset_id: str) -> dict[str, Any]:
         report: dict[str, Any] = self._call("GET", f"/v1/datasets/{dataset_id}/report")
@@ -267,12 +303,48 @@ class Client:
         body = {"dataset_id": dataset_id, **options}
         return JobView.model_validate(self._call("POST", "/v1/quality", json=body))
 
+    def add_webhook(self, url: str) -> NewWebhookView:
+        """Its secret is in this answer alone."""
+        return NewWebhookView.model_validate(self._call("POST", "/v1/webhooks", json={"url": url}))
+
+    def webhooks(self) -> Iterator[WebhookView]:
+        return (WebhookView.model_validate(item) for item in self._pages("/v1/webhooks"))
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        self._send("DELETE", f"/v1/webhooks/{webhook_id}")
+
+    def deliveries(self, webhook_id: str) -> Iterator[DeliveryView]:
+        """What became of each call, newest first."""
+        return (
+            DeliveryView.model_validate(item) for item in self._pages(f"/v1/webhooks/{webhook_id}/deliveries")
+        )
+
     def training(self, job_id: str) -> TrainingView:
         return TrainingView.model_validate(self._call("GET", f"/v1/trainings/{job_id}"))
 
     def sample(self, job_id: str, step: int) -> bytes:
         """A picture (PNG) of what a training could do after so many steps."""
         return self._send("GET", f"/v1/trainings/{job_id}/samples/{step}").content
+
+    def keys(self) -> Iterator[KeyView]:
+        """Of the tenant; without their secrets."""
+        return (KeyView.model_validate(item) for item in self._pages("/v1/keys"))
+
+    def create_key(self, scopes: Sequence[str], **options: Any) -> NewKeyView:
+        """`options`: name, expires_in_days. The answer alone has the key itself."""
+        body = {"scopes": list(scopes), **options}
+        return NewKeyView.model_validate(self._call("POST", "/v1/keys", json=body))
+
+    def rotate_key(self, key_id: str, **options: Any) -> RotatedKeyView:
+        """`options`: grace_seconds, for which the old key stays valid."""
+        return RotatedKeyView.model_validate(self._call("POST", f"/v1/keys/{key_id}/rotate", json=options))
+
+    def revoke_key(self, key_id: str) -> KeyView:
+        return KeyView.model_validate(self._call("DELETE", f"/v1/keys/{key_id}"))
+
+    def limits(self) -> LimitsView:
+        """What the tenant may use, and what it uses."""
+        return LimitsView.model_validate(self._call("GET", "/v1/limits"))
 
     def _pages(self, path: str) -> Iterator[Any]:
         cursor: str | None = None
@@ -287,12 +359,16 @@ class Client:
         return self._send(method, path, **options).json()
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+        for _ in range(PATIENCE):
+            try:
+                response = self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            if not _is_asked_to_wait(response) or "content" in options:  # what has been sent is gone
+                break
+            time.sleep(float(response.headers["Retry-After"]))
         if response.is_error:
-            raise _api_error(response)
+            raise self._error(response)
         return response
 
     def _stream(self, path: str, **params: str) -> Iterator[bytes]:
@@ -300,15 +376,27 @@ class Client:
             with self._http.stream("GET", path, params=params) as response:
                 if response.is_error:
                     response.read()
-                    raise _api_error(response)
+                    raise self._error(response)
                 yield from response.iter_bytes(1 << 20)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+    def _error(self, response: httpx.Response) -> NightshiftError:
+        if response.status_code == 401:
+            return KeyRefused(self.url) if self.key else NoKey(self.url)
+        return _api_error(response)
 
     def _unreachable(self, error: httpx.TransportError) -> NightshiftError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return ServerUnreachable(self.url)
         return ApiError(0, "connection-lost", f"The connection to {self.url} broke off ({error}). Try again.")
+
+
+def _is_asked_to_wait(response: httpx.Response) -> bool:
+    """Too many requests in too short a time; other reasons for a 429 do not pass so quickly."""
+    if response.status_code != 429 or "Retry-After" not in response.headers:
+        return False
+    return _api_error(response).code == "too-many-requests"
 
 
 def chosen_frames(frames: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -324,8 +412,5 @@ def _api_error(response: httpx.Response) -> ApiError:
         return ApiError(response.status_code, "http-error", f"The server answered {response.status_code}.")
 
 
-def _counted(chunks: Iterator[bytes], advance: Advance | None) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-        if advance is not None:
-            advance(len(chunk))
+def _unwatched(_count: int) -> None:
+    """Nobody looks at the progress."""

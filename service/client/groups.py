@@ -96,6 +96,14 @@ def show_dataset(dataset: str, server: Server = LOCAL_SERVER, as_json: AsJson = 
     print_json(found) if as_json else print_dataset(found)
 
 
+@datasets.command("delete")
+def delete_dataset(dataset: str, server: Server = LOCAL_SERVER) -> None:
+    """Remove a dataset for good. Not while a job makes it or works on it."""
+    with Client(server) as client:
+        client.delete_dataset(dataset)
+    err.print(f"Dataset {dataset} is deleted.", markup=False)
+
+
 @jobs.command("list")
 def list_jobs(server: Server = LOCAL_SERVER, as_json: AsJson = False) -> None:
     """Newest first."""

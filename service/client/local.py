@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from service.api.views import GeneratorView
 from service.catalogue import BUNDLED, find_generator
 from service.client.client import Client, ServerUnreachable
+from service.client.credentials import remember_key
 from service.client.folder import UploadSource, refuse_used
 from service.client.output import err, out, print_dataset
 from service.client.progress import duration, job_bar, transfer
 from service.errors import NightshiftError
+from service.listening import Listening
 from service.stack import Stack, free_port
 
 START_SECONDS = 120.0
@@ -28,16 +32,18 @@ class DidNotStart(NightshiftError):
         super().__init__("The service did not start.", f"Its logs are in {stack.log_dir}.")
 
 
-def serve(data: Path, port: int, workers: int, trainers: int) -> None:
+def serve(data: Path, listening: Listening, workers: int, trainers: int) -> None:
     """Until Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with Stack(data, port, workers, trainers) as stack:
+    with Stack(data, listening.port, workers, trainers, listening) as stack:
+        remember_key(stack.url, stack.key)
         wait_until_ready(stack)
         out.print(
             f"Nightshift is up: [bold]{stack.url}[/bold]   (its API: {stack.url}/openapi.json)",
             soft_wrap=True,
         )
         out.print(f"Everything is kept in {stack.data_dir}; logs in {stack.log_dir}.", soft_wrap=True)
+        out.print("Commands here find their API key; for other programs: nightshift key", soft_wrap=True)
         out.print("Stop with Ctrl-C.")
         try:
             stack.watch()
@@ -47,7 +53,9 @@ def serve(data: Path, port: int, workers: int, trainers: int) -> None:
 
 def wait_until_ready(stack: Stack) -> None:
     deadline = time.monotonic() + START_SECONDS
-    with Client(stack.url) as client:
+    # Whether our own child answers on this machine; its certificate is for the name that others call it by.
+    transport = httpx.HTTPTransport(verify=False) if stack.listening.tls_cert else None
+    with Client(stack.url, transport, stack.key) as client:
         while not client.is_ready():
             stack.mend()
             if time.monotonic() > deadline:
@@ -63,7 +71,7 @@ def private_stack(beside: Path) -> Iterator[Client]:
     try:
         with Stack(data_dir, free_port()) as stack:
             wait_until_ready(stack)
-            with Client(stack.url) as client:
+            with Client(stack.url, key=stack.key) as client:
                 yield client
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)

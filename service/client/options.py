@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,12 @@ from service.errors import InvalidRequest
 
 Server = Annotated[str, typer.Option(envvar="NIGHTSHIFT_SERVER", help="address of the server")]
 LOCAL_SERVER = "http://127.0.0.1:8000"
+Host = Annotated[str, typer.Option(help="where to listen; beyond this machine only with TLS or a proxy")]
+TlsCert = Annotated[Path | None, typer.Option(help="certificate to serve TLS with, PEM")]
+TlsKey = Annotated[Path | None, typer.Option(help="the certificate's key, PEM")]
+BehindProxy = Annotated[
+    str, typer.Option(help="address or network of a proxy that does TLS; its forwarded headers are believed")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Select = Annotated[
     list[str] | None,

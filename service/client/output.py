@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.api.views import DatasetView, GeneratorView
+from service.wording import printable
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -24,6 +25,15 @@ FIGURES = {
 }
 
 
+def shown_text(text: Any) -> str:
+    """Other people's text as it may stand in marked-up text: it neither colours nor moves anything."""
+    return escape(one_line(text))
+
+
+def one_line(text: Any) -> str:
+    return printable(" ".join(str(text).splitlines()))
+
+
 def print_json(value: Any) -> None:
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
@@ -33,31 +43,31 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], console: 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(shown_text(str(cell)) for cell in row))
     console.print(table)
 
 
 def print_dataset(dataset: DatasetView, console: Console = out) -> None:
     counts = dataset.counts
     what = f"{dataset.format or 'unread'}, {dataset.state}"
-    console.print(f"Dataset [bold]{dataset.id}[/bold] ({escape(dataset.name)}), {what}", soft_wrap=True)
+    console.print(f"Dataset [bold]{dataset.id}[/bold] ({shown_text(dataset.name)}), {what}", soft_wrap=True)
     if not counts:
         return
     console.print(
         f"  {counts['frames']} frames, {counts['boxes']} boxes, {counts['unlabelled']} frames without labels"
     )
     for name in ("splits", "timeofday", "categories"):
-        console.print(f"  {name}: {escape(_listed(counts[name]))}", soft_wrap=True)
+        console.print(f"  {name}: {shown_text(_listed(counts[name]))}", soft_wrap=True)
     if counts.get("findings"):
         console.print(
-            f"  found: {escape(_listed(counts['findings']))}   (nightshift report {dataset.id})",
+            f"  found: {shown_text(_listed(counts['findings']))}   (nightshift report {dataset.id})",
             soft_wrap=True,
         )
 
 
 def print_report(report: Mapping[str, Any]) -> None:
     totals = report["totals"]
-    out.print(f"Findings: {escape(_listed(totals)) if totals else 'none'}")
+    out.print(f"Findings: {shown_text(_listed(totals)) if totals else 'none'}")
     rows = [
         (
             finding["severity"],
@@ -79,7 +89,7 @@ def print_quality(quality: Mapping[str, Any], console: Console = out) -> None:
     """The figures of a dataset, with what each means."""
     whom = f"{quality['reference_frames']} of {quality['reference']}" if quality["reference"] else "none"
     heading = f"{quality['frames']} frames, compared with {whom}; features of {quality['backbone']}"
-    console.print(escape(heading), soft_wrap=True)
+    console.print(shown_text(heading), soft_wrap=True)
     rows = [(name, _figure(quality[key]), meaning) for key, (name, meaning) in FIGURES.items()]
     for key, name in (("brightness", "brightness"), ("noise", "noise")):
         spread = quality[key]
@@ -91,7 +101,7 @@ def print_quality(quality: Mapping[str, Any], console: Console = out) -> None:
 
 def print_experiment(report: Mapping[str, Any], console: Console = out) -> None:
     """The verdict, then each arm: its mean over the seeds and how far it is from the baseline."""
-    console.print(escape(str(report["verdict"])), soft_wrap=True)
+    console.print(shown_text(str(report["verdict"])), soft_wrap=True)
     gained = {each["arm"]: each for each in report["differences"] if each["metric"] == "map50"}
     closed = {each["arm"]: each for each in report["gap_closed"]}
     rows = [
@@ -105,7 +115,9 @@ def print_experiment(report: Mapping[str, Any], console: Console = out) -> None:
         )
         for arm in report["arms"]
     ]
-    console.print(f"Baseline: {escape(str(report['baseline']))}. In per cent, 95 % intervals in brackets.")
+    console.print(
+        f"Baseline: {shown_text(str(report['baseline']))}. In per cent, 95 % intervals in brackets."
+    )
     columns = ["arm", "frames", "night mAP50", "mAP50-95", "mAP50 beside baseline", "gap closed"]
     print_table(columns, rows, console)
 
@@ -122,10 +134,10 @@ def print_card(card: GeneratorView, console: Console = out) -> None:
         ("weights", f"sha256 {card.weights_sha256}" if card.weights_sha256 else "none"),
     ]
     table = Table(
-        box=None, pad_edge=False, show_header=False, title=escape(card.reference), title_justify="left"
+        box=None, pad_edge=False, show_header=False, title=shown_text(card.reference), title_justify="left"
     )
     for name, text in rows:
-        table.add_row(name, escape(text))
+        table.add_row(name, shown_text(text))
     console.print(table)
     measured = list(_measured(card.quality, ""))
     if measured:

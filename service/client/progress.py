@@ -19,16 +19,20 @@ from rich.progress import (
 from service.api.views import ExperimentView, JobView, TrainingView
 from service.client.client import Client
 from service.client.folder import UploadSource
+from service.client.output import one_line
 
+# Names of files and arms stand in both: they are text, not markup.
+TITLE = TextColumn("{task.description}", markup=False)
+FACTS = TextColumn("{task.fields[facts]}", markup=False)
 STAGES = {"queued": "waiting for a worker", "running": "working", "publishing": "publishing"}
 
 
 @contextmanager
 def transfer(console: Console, title: str, size_bytes: int | None) -> Iterator[Callable[[int], None]]:
     """A bar of bytes; call what it yields with the size of each block."""
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (SpinnerColumn(), TITLE, BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=size_bytes)
+        task = progress.add_task(one_line(title), total=size_bytes)
         yield lambda count: progress.advance(task, count)
 
 
@@ -44,14 +48,14 @@ def job_bar(console: Console, title: str) -> Iterator[Callable[[JobView], None]]
     """A bar of frames with images/s and the time left."""
     columns = (
         SpinnerColumn(),
-        TextColumn(title),
+        TITLE,
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[facts]}"),
+        FACTS,
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=None, facts="")
+        task = progress.add_task(one_line(title), total=None, facts="")
 
         def show(job: JobView) -> None:
             seen = job.progress
@@ -78,7 +82,7 @@ def training_bar(
         TimeElapsedColumn(),
     )
     saved: set[int] = set()
-    with Progress(*columns, TextColumn("{task.fields[facts]}"), console=console, transient=True) as progress:
+    with Progress(*columns, FACTS, console=console, transient=True) as progress:
         task = progress.add_task("Training", total=None, facts="")
 
         def show(job: JobView) -> None:
@@ -97,7 +101,7 @@ def training_bar(
 def experiment_bar(console: Console, client: Client) -> Iterator[Callable[[JobView], None]]:
     """A bar of the images shown to detectors, with the arm, how good it is so far and the time left."""
     columns = (SpinnerColumn(), TextColumn("Experiment"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[facts]}"), console=console, transient=True) as progress:
+    with Progress(*columns, FACTS, console=console, transient=True) as progress:
         task = progress.add_task("Experiment", total=None, facts="")
 
         def show(job: JobView) -> None:
@@ -120,7 +124,7 @@ def runs(experiment: ExperimentView) -> str:
     elif all_runs and done == len(all_runs):
         parts = ["scoring"]
     else:
-        parts = [run.arm, f"seed {run.seed}", f"epoch {run.epoch} of {run.epochs}"]
+        parts = [one_line(run.arm), f"seed {run.seed}", f"epoch {run.epoch} of {run.epochs}"]
         if "map50" in run.validation:
             parts.append(f"validation mAP50 {run.validation['map50']:.1%}")
     parts.append(f"{done} of {len(all_runs)} runs done")

@@ -21,8 +21,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         with Stack(tmp_path_factory.mktemp("stack"), free_port(), trainers=1) as stack:
             wait_until_ready(stack)
+            os.environ["NIGHTSHIFT_KEY"] = stack.key
             yield stack
     finally:
+        os.environ.pop("NIGHTSHIFT_KEY", None)
         for name in ("LEASE", "SHARD", "HEARTBEAT"):
             del os.environ[f"NIGHTSHIFT_{name}_SECONDS"]
 

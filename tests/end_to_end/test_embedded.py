@@ -19,59 +19,12 @@ from service.datasets.manifest import ManifestEntry, canonical_labels
 from service.jobs.database import Database
 from service.jobs.store import JobStore
 from service.stack import Stack
+from tests.end_to_end.pictures import draw, write_bdd100k
 
 # Its own processes take their time on a busy machine.
 pytestmark = pytest.mark.timeout(240)
 FRAMES = 24
 PATIENCE_SECONDS = 120.0
-
-
-def draw(path: Path, number: int, size: tuple[int, int]) -> None:
-    rng = np.random.default_rng(number)
-    width, height = size
-    sky = np.linspace(230, 120, height, dtype=np.float32)[:, None, None] * np.array(
-        [0.8, 0.9, 1.0], np.float32
-    )
-    pixels = np.broadcast_to(sky, (height, width, 3)) + rng.normal(0, 6, (height, width, 3))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
-
-
-def write_bdd100k(root: Path, frames: int, size: tuple[int, int] = (320, 180)) -> Path:
-    """A small labelled set in BDD100K's own layout; the last frame is tagged night, one is damaged."""
-    records = []
-    for number in range(frames):
-        name = f"{number:08x}-{number * 7:08x}.jpg"
-        draw(root / "images/100k/train" / name, number, size)
-        box = {"x1": 10.25 + number, "y1": 90.0, "x2": 60.5 + number, "y2": 120.125}
-        light = {"x1": 200, "y1": 20, "x2": 208, "y2": 40}
-        attributes = {"occluded": False, "truncated": True, "trafficLightColor": "NA"}
-        records.append(
-            {
-                "name": name,
-                "attributes": {
-                    "weather": "clear",
-                    "scene": "city street",
-                    "timeofday": "night" if number == frames - 1 else "daytime",
-                },
-                "timestamp": 10000,
-                "labels": [
-                    {"id": f"{number}-1", "category": "car", "attributes": attributes, "box2d": box},
-                    {
-                        "id": f"{number}-2",
-                        "category": "traffic light",
-                        "attributes": {**attributes, "trafficLightColor": "R"},
-                        "box2d": light,
-                    },
-                ],
-            }
-        )
-    broken = root / "images/100k/train" / records[3]["name"]
-    broken.write_bytes(broken.read_bytes()[:400])
-    labels = root / "labels/det_20/det_train.json"
-    labels.parent.mkdir(parents=True)
-    labels.write_text(json.dumps(records))
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +108,7 @@ def test_mistakes_get_one_sentence_and_an_exit_code(nightshift: Callable[..., An
         assert (found_code, sentence in stderr) == (code, True), (arguments, found_code, stderr)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_in_the_same_manifest_byte_for_byte(stack: Stack, tmp_path: Path) -> None:
     source = write_bdd100k(tmp_path / "bdd100k", 48, (640, 360))
     with Client(stack.url) as client:
@@ -297,7 +251,8 @@ def test_nothing_is_kept_of_an_upload_that_breaks_off(stack: Stack) -> None:
     before = set(uploads.iterdir())
     with socket.create_connection(("127.0.0.1", stack.port)) as connection:
         connection.sendall(
-            b"PUT /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 6_000_000
+            b"PUT /v1/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
+            b"Authorization: Bearer %s\r\n\r\n" % stack.key.encode() + b"x" * 6_000_000
         )
         wait_for(lambda: set(uploads.iterdir()) != before, stack)
     wait_for(lambda: set(uploads.iterdir()) == before, stack)

@@ -1,5 +1,7 @@
 """What is typed is what is sent."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -27,19 +29,27 @@ class Server:
     """Takes whatever it is sent, writes it down and says that it is done."""
 
     def __init__(self) -> None:
-        self.files: list[tuple[str, bytes]] = []
+        self.files: list[tuple[str, bytes]] = []  # uploads by name, whole
         self.wishes: list[Any] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         content = request.read()
-        if request.method == "PUT":
-            self.files.append((request.url.params["filename"], content))
-            upload = {"id": f"up-{len(self.files)}", "filename": self.files[-1][0]}
-            more = {"size_bytes": len(content), "sha256": "", "created_at": DONE["created_at"]}
-            return httpx.Response(201, json={**upload, **more})
+        if request.url.path.startswith("/v1/uploads"):
+            return self._upload(request, content)
         if request.method == "POST":
             self.wishes.append(json.loads(content))
         return httpx.Response(202, json=DONE, headers={"ETag": "1"})
+
+    def _upload(self, request: httpx.Request, content: bytes) -> httpx.Response:
+        if request.method == "POST":
+            name = base64.b64decode(request.headers["Upload-Metadata"].removeprefix("filename ")).decode()
+            self.files.append((name, b""))
+            return httpx.Response(201, headers={"Location": f"/v1/uploads/up-{len(self.files)}"})
+        name, so_far = self.files[-1]
+        if request.method == "PATCH":
+            self.files[-1] = (name, so_far + content)
+            return httpx.Response(204, headers={"Upload-Offset": str(len(so_far + content))})
+        return httpx.Response(200, json={"sha256": hashlib.sha256(so_far).hexdigest()})
 
 
 @pytest.fixture
@@ -64,6 +74,24 @@ def test_a_ratio_goes_with_the_translation(server: Server, run: Callable[..., Re
     assert run("translate", "ds-1", "--generator", "my-kind", "--ratio", 0.2).exit_code == 0
     assert run("translate", "ds-1", "--generator", "my-kind").exit_code == 0
     assert [wish["ratio"] for wish in server.wishes] == [0.2, None]
+
+
+def test_a_bucket_is_named_to_the_server_and_nothing_is_sent(
+    server: Server, run: Callable[..., Result]
+) -> None:
+    run("upload", "s3://camera-fleet/2026/may/", "--name", "may", "--strict")
+    wish = server.wishes[0]
+    assert (wish["source_uri"], wish["name"], wish["strict"]) == ("s3://camera-fleet/2026/may/", "may", True)
+    assert "upload_id" not in wish
+    assert server.files == []
+
+
+def test_a_worker_is_started_on_its_gpu(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("service.client.cli.become_worker", lambda *facts: started.append(facts))
+    run("worker", "--gpu", "1", "--queues", "shards, trainings", "--name", "left")
+    run("worker")
+    assert started == [("1", ["shards", "trainings"], "left"), ("", ["ingest", "shards"], "")]
 
 
 def test_a_ratio_goes_with_a_whole_run(

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from service.app import create_app
 from service.client.cli import app
 from service.client.client import Client, JobFailed
 from service.client.experiment import parse_seeds
 from service.client.progress import runs
 from service.errors import InvalidRequest
 from service.jobs.job import DETECTOR_EVENT, ShardPlan
-from service.settings import Settings
 from service.storage import keys
+from tests.serving import Serving
 
 SPREAD = {"mean": 0.25, "sd": 0.0125}
 REPORT = {
@@ -42,11 +41,10 @@ REPORT = {
 
 
 @pytest.fixture
-def server(settings: Settings, queue: Any, add_dataset: Callable[..., str]) -> Iterator[TestClient]:
+def server(serving: Serving, add_dataset: Callable[..., str]) -> TestClient:
     for name in ("day", "night", "synthetic", "test", "rainy"):
         add_dataset(f"ds-{name}")
-    with TestClient(create_app(settings, queue)) as server:
-        yield server
+    return serving()
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def api(server: TestClient) -> Client:
         )
         return httpx.Response(answer.status_code, headers=dict(answer.headers), content=answer.content)
 
-    return Client("http://server", httpx.MockTransport(carry))
+    return Client("http://testserver", httpx.MockTransport(carry))
 
 
 @pytest.fixture

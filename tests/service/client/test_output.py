@@ -3,10 +3,12 @@
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from service.api.views import GeneratorView
 from service.catalogue import BUNDLED
+from service.client import output
 from service.client.output import print_card, print_quality
 
 
@@ -33,6 +35,29 @@ def quality(**changes: Any) -> dict[str, Any]:
         "brightness": spread, "noise": {**spread, "median": None},
         **changes,
     }  # fmt: skip
+
+
+HOSTILE = "[red]a[/red]\x1b[2J\n\r\x07\u202eexe.gpj\x9b31m\u200b"
+
+
+def test_names_of_strangers_neither_colour_nor_move_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finding = {
+        "severity": "warning",
+        "code": "illegal-name",
+        "path": HOSTILE,
+        "pointer": HOSTILE,
+        "message": HOSTILE,
+        "cure": "",
+    }
+    monkeypatch.setattr(output.out, "_width", 400)  # the property would leave its answer behind
+    output.print_report({"totals": {HOSTILE: 1}, "findings": [finding]})
+    output.print_table(["name"], [[HOSTILE]])
+    text = capsys.readouterr().out
+    assert text.count("[red]a[/red]\\x1b[2J") == 5
+    assert all(each.isprintable() for each in text.replace("\n", ""))
+    assert output.one_line(HOSTILE).isprintable()
 
 
 def test_quality_says_each_figure_what_it_means_and_why_one_is_missing() -> None:
