@@ -58,6 +58,7 @@ def _crowded() -> DatasetRejected:
 def refuse_unfit(infos: Sequence[zipfile.ZipInfo], directory_start: int, max_bytes: int) -> None:
     """Raises DatasetRejected for anything that no program packing a dataset would write."""
     for info in infos:
+        _refuse_nameless(info)
         _refuse_unsafe_path(written_name(info))
         if not info.is_dir():
             _refuse_kind(info)
@@ -130,6 +131,12 @@ def refuse_disagreement(header: bytes, name: bytes, info: zipfile.ZipInfo) -> No
             f"The archive says two things of its member {shown(member_name(info))}.",
             "Pack the dataset again with a common program.",
         )
+
+
+def _refuse_nameless(info: zipfile.ZipInfo) -> None:
+    if not info.filename:  # `zipfile` itself stumbles over it
+        message = "The archive has a member without a name."
+        raise DatasetRejected("corrupt-archive", message, "Pack the dataset anew.")
 
 
 def _refuse_unsafe_path(name: str) -> None:

@@ -81,6 +81,7 @@ REFUSED: list[Any] = [
     pytest.param(
         lambda _: b"PK\3\4" + bytes(5000), "corrupt-archive", "cannot be read", id="B41-no-directory"
     ),
+    pytest.param(lambda _: raw_zip([Member(b"")]), "corrupt-archive", "without a name", id="B41-nameless"),
     pytest.param(damaged_label, "corrupt-archive", "instances_train.json", id="B41-checksum"),
     pytest.param(lambda kit: members(kit, flags=ENCRYPTED), "encrypted-archive", "train/a.jpg", id="B42"),
     pytest.param(

@@ -93,9 +93,18 @@ def killed_after(step: int, room: Path, order: TrainOrder) -> None:
                 os.kill(detector.pid, signal.SIGKILL)
 
 
+TO_TENSORS = """
+import sys, torch
+checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=False)
+torch.save(checkpoint["model"].state_dict(), sys.argv[2])
+"""
+
+
 def weights(order: TrainOrder) -> dict[str, torch.Tensor]:
-    checkpoint = torch.load(order.folder / "weights/best.pt", map_location="cpu", weights_only=False)
-    tensors: dict[str, torch.Tensor] = checkpoint["model"].state_dict()
+    """Unpickled in another process: Ultralytics, which that loads, puts its own code into Pillow."""
+    best = order.folder / "weights/best.pt"
+    subprocess.run([sys.executable, "-c", TO_TENSORS, best, best.with_suffix(".tensors")], check=True)
+    tensors: dict[str, torch.Tensor] = torch.load(best.with_suffix(".tensors"), weights_only=True)
     return tensors
 
 
