@@ -27,6 +27,7 @@ _INSERTS = (
     "INSERT INTO images (id, record) VALUES (?, ?)",
     "INSERT INTO annotations (id, image_id, record) VALUES (?, ?, ?)",
 )
+# Whatever is put into a statement below is a constant of this file; what a user wrote goes in by placeholder.
 _FIRST_OF_ID = "place = (SELECT MIN(place) FROM images AS same WHERE same.id = images.id)"
 _MAX_LISTED = 1000
 
