@@ -47,7 +47,7 @@ def check_box(
     x1, y1, x2, y2 = map(float, raw)
     if x1 > x2 or y1 > y2:
         return None, _inverted(raw, path, pointer)
-    if x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
+    if _is_degenerate(x1, y1, x2, y2):
         return None, _degenerate(raw, path, pointer)
     overhang = max(-x1, -y1, x2 - width_px, y2 - height_px)
     if overhang <= ROUNDING_PX:
@@ -61,11 +61,16 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
+def _is_degenerate(x1: float, y1: float, x2: float, y2: float) -> bool:
+    """A side of one pixel may come back a little shorter from a form that writes it as a length."""
+    return min(x2 - x1, y2 - y1) < MIN_SIDE_PX - ROUNDING_PX
+
+
 def _clipped(
     inside: XYXY, overhang: float, what: str, path: str, pointer: str
 ) -> tuple[XYXY | None, Finding | None]:
     x1, y1, x2, y2 = inside
-    if x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
+    if _is_degenerate(x1, y1, x2, y2):
         message = f"The box lies outside its image ({what}); it is left out."
         cure = "Check that the label belongs to this image and to its size."
         return None, Finding("box-out-of-bounds", Severity.ERROR, path, message, cure, pointer)

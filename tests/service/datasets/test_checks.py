@@ -46,6 +46,13 @@ def test_a_fault_is_named_with_its_place(raw: Any, kept: Any, code: str, severit
     assert len(finding.message) < 400
 
 
+def test_a_box_of_one_pixel_written_as_corner_and_length_is_kept() -> None:
+    y1 = 0.13
+    assert (y1 + 1.0) - y1 < 1.0
+    assert check_box((0.0, y1, 1.0, y1 + 1.0), 64, 64, "a", "") == ((0.0, y1, 1.0, y1 + 1.0), None)
+
+
+
 @given(st.tuples(*[st.floats() | st.integers(-500, 500)] * 4))
 def test_a_kept_box_lies_in_its_image_to_a_rounding_slip(raw: tuple[Any, ...]) -> None:
     box, finding = check_box(raw, 100, 50, "a.json", "labels/3")
