@@ -110,7 +110,9 @@ def _area(xyxy: tuple[float, float, float, float]) -> float:
 
 
 def _side(start: float, end: float) -> float:
-    """The width with which `start + width` is `end` to the last bit, with few digits where those do."""
+    """The width with which `start + width` is `end`, with few digits where those do. Of some ends there is
+    no such width: they come back with another last bit.
+    """
     exact = end - start
     for width in (round(exact, 6), exact, nextafter(exact, inf), nextafter(exact, -inf)):
         if start + width == end:

@@ -52,15 +52,14 @@ def test_a_box_of_one_pixel_written_as_corner_and_length_is_kept() -> None:
     assert check_box((0.0, y1, 1.0, y1 + 1.0), 64, 64, "a", "") == ((0.0, y1, 1.0, y1 + 1.0), None)
 
 
-
 @given(st.tuples(*[st.floats() | st.integers(-500, 500)] * 4))
 def test_a_kept_box_lies_in_its_image_to_a_rounding_slip(raw: tuple[Any, ...]) -> None:
     box, finding = check_box(raw, 100, 50, "a.json", "labels/3")
     assert box or finding
     if box:
         x1, y1, x2, y2 = box
-        assert -0.01 <= x1 <= x2 - 1 < 100
-        assert -0.01 <= y1 <= y2 - 1 < 50
+        assert -0.01 <= x1 <= x2 - 0.99 < 100
+        assert -0.01 <= y1 <= y2 - 0.99 < 50
         assert x2 <= 100.01
         assert y2 <= 50.01
     if finding is None:

@@ -21,13 +21,15 @@ FULL = ManifestEntry(
     image="images/val/a.jpg",
     sha256="ab",
     source=SourceFrame("d1", "cd"),
+    brightness=0.125,
+    looks="day",
 )
 LINE = (
-    '{"frame":{"attributes":{"timeofday":"night"},"boxes":[{"attributes":{"occluded":true},"category":"car",'
+    '{"brightness":0.125,"frame":{"attributes":{"timeofday":"night"},"boxes":[{"attributes":{"occluded":true},"category":"car",'
     '"extra":{"manualShape":false},"id":"7","is_ignored":true,"xyxy":[1.5,2.0,3.25,4.0]},'
     '{"category":"bus","id":7,"xyxy":[1.0,2.0,3.0,4.0]}],"extra":{"timestamp":10000},"height_px":720,"id":"a",'
     '"name":"ä/a.jpg","other_labels":[{"category":"lane"}],"split":"val","width_px":1280},'
-    '"image":"images/val/a.jpg","sha256":"ab","source":{"dataset":"d1","sha256":"cd"}}'
+    '"image":"images/val/a.jpg","looks":"day","sha256":"ab","source":{"dataset":"d1","sha256":"cd"}}'
 )
 
 
