@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service.access.keys import parse_scopes
-from service.access.scopes import Scope
+from service.access.scopes import TENANT_SCOPES, Scope
 from service.api.access_views import KeyView, NewKeyView
 from service.client.client import Client
 from service.client.options import LOCAL_SERVER, AsJson, Server
@@ -37,7 +37,9 @@ def create_key(
     name: Annotated[str, typer.Option(help="what it is for")] = "",
     scope: Annotated[
         list[str] | None,
-        typer.Option(help=f"what it may do, all if not given: {', '.join(Scope)}; repeatable"),
+        typer.Option(
+            help=f"what it may do: {', '.join(Scope)}; repeatable. All but {Scope.OPERATOR} if not given"
+        ),
     ] = None,
     expires_in_days: Annotated[float | None, typer.Option(min=0, help="never, if not given")] = None,
     tenant: Annotated[str, typer.Option(help="with --direct: whose key it is")] = "",
@@ -49,9 +51,10 @@ def create_key(
 ) -> None:
     """Make a key and print it; it is not shown again.
 
-    The first key of a tenant is made on the server, by --tenant NAME --direct.
+    The first key of a tenant is made on the server, by --tenant NAME --direct. So is the operator's: only a
+    key with that scope can make another with it.
     """
-    scopes = sorted(parse_scopes(scope or list(Scope)))
+    scopes = sorted(parse_scopes(scope or TENANT_SCOPES))
     if tenant and not direct:
         raise InvalidRequest("A key is made for your own tenant.", "For another one, on the server: --direct")
     if direct:

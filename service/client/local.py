@@ -42,6 +42,7 @@ def serve(data: Path, listening: Listening, workers: int, trainers: int) -> None
             f"Nightshift is up: [bold]{stack.url}[/bold]   (its API: {stack.url}/openapi.json)",
             soft_wrap=True,
         )
+        out.print(f"The page, for you alone: {stack.page_url}", soft_wrap=True, markup=False)
         out.print(f"Everything is kept in {stack.data_dir}; logs in {stack.log_dir}.", soft_wrap=True)
         out.print("Commands here find their API key; for other programs: nightshift key", soft_wrap=True)
         out.print("Stop with Ctrl-C.")

@@ -55,7 +55,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    for module in ("cli", "groups"):
+    for module in ("cli", "groups", "exchange", "translation", "training"):
         monkeypatch.setattr(
             f"service.client.{module}.Client", lambda url: Client(url, httpx.MockTransport(server))
         )
@@ -88,7 +88,7 @@ def test_a_bucket_is_named_to_the_server_and_nothing_is_sent(
 
 def test_a_worker_is_started_on_its_gpu(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    monkeypatch.setattr("service.client.cli.become_worker", lambda *facts: started.append(facts))
+    monkeypatch.setattr("service.client.serving.become_worker", lambda *facts: started.append(facts))
     run("worker", "--gpu", "1", "--queues", "shards, trainings", "--name", "left")
     run("worker")
     assert started == [("1", ["shards", "trainings"], "left"), ("", ["ingest", "shards"], "")]

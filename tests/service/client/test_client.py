@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from service.client.cli import parse_pairs
 from service.client.client import ApiError, Client, JobFailed, ServerUnreachable
+from service.client.options import parse_pairs
 from service.client.progress import duration
 from service.errors import InvalidRequest, NightshiftError
 

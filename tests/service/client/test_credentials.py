@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.access.key_store import KeyStore
-from service.access.scopes import ALL_SCOPES, Scope
+from service.access.scopes import TENANT_SCOPES, Scope
 from service.client.cli import app
 from service.client.client import ApiError, Client, KeyRefused
 from service.client.credentials import NoKey, find_key, keys_file, needed_key, remember_key
@@ -125,8 +125,10 @@ def test_the_first_key_of_a_tenant_is_made_on_the_server(
     store = KeyStore(database)
     caller = store.caller(done.stdout.strip())
     assert (caller.tenant, caller.scopes) == ("acme", {Scope.ADMIN, Scope.JOBS_READ})
-    assert store.caller(whole["key"]).scopes == ALL_SCOPES
+    assert store.caller(whole["key"]).scopes == TENANT_SCOPES
     assert whole["expires_at"] is not None
+    operators = make("--tenant", "acme", "--direct", "--scope", "admin", "--scope", "operator")
+    assert store.caller(operators.stdout.strip()).scopes == {Scope.ADMIN, Scope.OPERATOR}
     database.close()
     for words in (["--direct"], ["--tenant", "acme"], ["--direct", "--tenant", "A B"]):
         assert isinstance(make(*words).exception, NightshiftError), words

@@ -63,7 +63,7 @@ def api(server: TestClient) -> Client:
 
 @pytest.fixture
 def run(api: Client, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    for module in ("cli", "groups", "experiment"):
+    for module in ("cli", "groups", "experiment", "translation"):
         monkeypatch.setattr(f"service.client.{module}.Client", lambda _url: api)
     monkeypatch.setattr(Client, "__exit__", lambda *_: None)  # it serves several commands
 

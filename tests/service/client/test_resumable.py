@@ -99,7 +99,7 @@ def server() -> Server:
 def client(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("service.client.resumable.PIECE_BYTES", 30_000)
-    monkeypatch.setattr("service.client.client.PAUSE", lambda _seconds: None)
+    monkeypatch.setattr("service.client.dataset_calls.PAUSE", lambda _seconds: None)
     with Client("http://server", httpx.MockTransport(server), key="a key") as client:
         yield client
 
@@ -196,7 +196,7 @@ def test_patience_has_an_end(
     def wait(seconds: float) -> None:
         clock[0] += seconds
 
-    monkeypatch.setattr("service.client.client.PAUSE", wait)
+    monkeypatch.setattr("service.client.dataset_calls.PAUSE", wait)
     server.faults = [break_after(0)] * 1000
     with pytest.raises(ApiError, match="broke off"):
         client.upload(file)
