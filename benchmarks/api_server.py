@@ -1,6 +1,5 @@
 """A real API on a port of its own, with something in it to ask for. No worker: nothing changes by itself."""
 
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from service.access.scopes import ALL_SCOPES
 from service.api.dependencies import Services
 from service.app import open_services
 from service.datasets.dataset import Split
+from service.datasets.manifest import canonical_json
 from service.jobs.job import Job, Shard, ShardPlan
 from service.jobs.leases import LeaseStore
 from service.jobs.submit import IngestWish, TranslationWish, submit_ingest, submit_translation
@@ -143,7 +143,7 @@ def _store_frames(store: ObjectStore, dataset_id: str, frames: int) -> None:
         name, image = f"f{number}", keys.image(Split.TRAIN, f"f{number}", ".jpg")
         size = {"width_px": 8, "height_px": 8}
         frame = {"name": f"{name}.jpg", "id": name, "split": "train", **size, "boxes": []}
-        lines.append(json.dumps({"frame": frame, "image": image, "sha256": "0" * 64}))
+        lines.append(canonical_json({"frame": frame, "image": image, "sha256": "0" * 64}))
         store.write(keys.dataset(dataset_id, image), b"no real image")
         store.write(keys.dataset(dataset_id, keys.label(Split.TRAIN, name)), b"")
     store.write(keys.manifest(dataset_id), ("\n".join(lines) + "\n").encode())

@@ -21,12 +21,15 @@ class ManifestEntry:
     """A stored frame.
 
     `image` is the image's key below the dataset's prefix (`images/train/x.jpg`), `sha256` that of its bytes.
+    `brightness` is its mean luma from 0 to 1; `looks` is day or night where the pixels contradict the tag.
     """
 
     frame: Frame
     image: str
     sha256: str
     source: SourceFrame | None = None
+    brightness: float | None = None
+    looks: str | None = None
 
     def to_line(self) -> str:
         """One line of canonical JSON, without its line end: equal entries give equal bytes.
@@ -36,13 +39,15 @@ class ManifestEntry:
         data = {"frame": frame_to_json(self.frame), "image": self.image, "sha256": self.sha256}
         if self.source:
             data["source"] = {"dataset": self.source.dataset, "sha256": self.source.sha256}
-        return canonical_json(data)
+        seen = {"brightness": self.brightness, "looks": self.looks}
+        return canonical_json(data | {name: value for name, value in seen.items() if value is not None})
 
     @classmethod
     def from_line(cls, line: str) -> "ManifestEntry":
         data = json.loads(line)
         source = SourceFrame(**data["source"]) if "source" in data else None
-        return cls(frame_from_json(data["frame"]), data["image"], data["sha256"], source)
+        frame, seen = frame_from_json(data["frame"]), (data.get("brightness"), data.get("looks"))
+        return cls(frame, data["image"], data["sha256"], source, *seen)
 
 
 def canonical_json(data: Any) -> str:

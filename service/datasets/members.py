@@ -85,6 +85,20 @@ def _split(part: str) -> Split | None:
     return SPLIT_NAMES.get(re.sub(r"_?\d{4}$", "", part.lower()))
 
 
+def is_frame_id(text: str) -> bool:
+    """Whether it could be one: others are no names of files, and nothing is looked for under them."""
+    return re.fullmatch(r"[A-Za-z0-9._-]+", text) is not None and len(text) <= _MAX_ID_CHARS
+
+
+def possible_ids(path: str) -> Iterator[str]:
+    """What the frame of an image or label may be called, the likeliest first: nobody has written down which
+    of its folders are part of the frame's name. One that shares its name with others may have another id.
+    """
+    parts = path.split("/")
+    for start in range(len(parts)):
+        yield _safe_stem("/".join(parts[start:]))[:_MAX_ID_CHARS]
+
+
 class FrameIds:
     """Makes frame ids: safe as file stems, and unique within their split even where case does not count."""
 

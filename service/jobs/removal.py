@@ -43,6 +43,7 @@ def sweep_datasets(database: Database, store: ObjectStore) -> list[str]:
     with database.reading() as connection:
         removed = list(connection.scalars(query))
     for dataset_id in removed:
+        store.delete(keys.thumbnails(dataset_id))
         store.delete(keys.dataset(dataset_id))
         with database.writing() as connection:
             connection.execute(delete(datasets).where(datasets.c.id == dataset_id))

@@ -1,7 +1,8 @@
 """What a job found, as a user reads it later: totals by code, and the first ten thousand one by one."""
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from service.datasets.dataset import Finding, Severity
@@ -41,6 +42,36 @@ class Report:
             "findings": self._listed,
             "is_complete": sum(self._totals.values()) == len(self._listed),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsPage:
+    """Findings as a report lists them, and the number to go on from: None after the last."""
+
+    findings: list[dict[str, Any]]
+    following: int | None
+
+
+def findings_page(
+    report: dict[str, Any],
+    code: str | None = None,
+    severity: Severity | None = None,
+    start: int = 0,
+    limit: int = 50,
+) -> FindingsPage:
+    """Some of the findings of a report as it is stored, those of one code or severity if that is wanted.
+
+    `start` is what the page before gave. What is beyond the list is only in the report's totals.
+    """
+    listed: list[dict[str, Any]] = report.get("findings", [])
+    fitting = (
+        number
+        for number in range(start, len(listed))
+        if code in (None, listed[number]["code"]) and severity in (None, listed[number]["severity"])
+    )
+    numbers = list(islice(fitting, limit + 1))
+    following = numbers[limit] if len(numbers) > limit else None
+    return FindingsPage([listed[number] for number in numbers[:limit]], following)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

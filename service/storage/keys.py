@@ -36,6 +36,15 @@ def label(split: str, frame_id: str) -> str:
     return f"labels/{split}/{frame_id}.txt"
 
 
+def thumbnails(dataset_id: str) -> str:
+    """Apart from the dataset, which never changes: these come and may go."""
+    return f"thumbnails/{dataset_id}"
+
+
+def thumbnail(dataset_id: str, split: str, frame_id: str) -> str:
+    return f"{thumbnails(dataset_id)}/{split}/{frame_id}.jpg"
+
+
 def plan(job_id: str) -> str:
     """One line for each frame of a job; a shard is a range of its bytes."""
     return f"jobs/{job_id}/plan.jsonl"
@@ -116,3 +125,8 @@ def measurements(result_key: str, what: str) -> str:
 def niqe(plan_key: str) -> str:
     """What pristine frames of a job's reference are like."""
     return plan_key.removesuffix("plan.jsonl") + "niqe.safetensors"
+
+
+def preview_image(result_key: str, image: str) -> str:
+    """A translated frame that is only to be looked at, beside the results of the shard that made it."""
+    return f"{result_key.partition('/shards/')[0]}/preview/{image}"

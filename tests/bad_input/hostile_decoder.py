@@ -9,8 +9,10 @@ import signal
 import struct
 import sys
 import time
+from functools import partial
 
-import workers.confinement
+import service.confined.child
+import service.confined.confinement
 import workers.decoder
 from workers.images import ImageRejected, PlainImage, make_plain
 
@@ -36,7 +38,7 @@ if __name__ == "__main__":
     import socket  # noqa: F401 - so that it is there to be tried
 
     for argument in sys.argv[1:]:
-        workers.confinement.CPU_SECONDS = int(argument.partition("=")[2])
-        workers.decoder.grant_cpu = lambda: workers.confinement.grant_cpu(workers.confinement.CPU_SECONDS)
+        seconds = int(argument.partition("=")[2])
+        service.confined.child.grant_cpu = partial(service.confined.confinement.grant_cpu, seconds)
     workers.decoder.warm_up()
-    workers.decoder.serve(obey)
+    service.confined.child.serve(partial(workers.decoder.answer, obey))

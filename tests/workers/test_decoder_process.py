@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workers import decoder_process
+from service.confined import process
 from workers.decoder_process import DecoderProcess, Decoders, close_decoders, decoders_of
 from workers.images import ImageRejected, make_plain
 
@@ -44,7 +44,7 @@ def test_a_refusal_comes_back_as_it_would_here(decoders: Decoders) -> None:
 
 
 def test_a_decoder_serves_many_images_and_then_gives_way(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder_process, "MAX_IMAGES", 3)
+    monkeypatch.setattr(process, "MAX_REQUESTS", 3)
     started: list[DecoderProcess] = []
 
     def start() -> DecoderProcess:

@@ -76,7 +76,8 @@ class Workshop:
         assert row is not None
         return Dataset(
             id=name, tenant="local", name=name, state=DatasetState.READY, version=1, job_id="", source={},
-            format=row["format"], categories=row["categories"], counts=row["counts"], created_at=0.0,
+            format=row["format"], categories=row["categories"], counts=row["counts"],
+            size_bytes=row["size_bytes"], created_at=0.0,
         )  # fmt: skip
 
     def labels(self, dataset: Dataset) -> dict[tuple[str, str], dict[str, Any]]:

@@ -21,6 +21,7 @@ from service.jobs.report import Report
 from service.jobs.results import FrameResult, result_lines, write_findings
 from service.storage import keys
 from workers.artifacts import result_prefix, write_frame, write_json
+from workers.brightness import brightness
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
 from workers.daylight import DAY_UP_TO, NIGHT_FROM, looks_like_night
 from workers.decoder_process import Decoders, decoders_of
@@ -34,6 +35,8 @@ MAX_LABEL_BYTES = 16_000_000
 MAX_GUESSED_NAMES = 100
 # Of what was changed in an image: what a person should look at.
 WARNINGS = frozenset({"converted-cmyk"})
+# What the pixels of a frame look like that the audit doubts.
+LOOKS = {"not-daytime": "night", "not-night": "day"}
 
 
 def plan_ingest(task: ShardTask, bench: Bench) -> Outcome:
@@ -114,7 +117,13 @@ class _FrameIngest:
         if audit is not None and self._excludes_suspects:
             return FrameResult(None, (*findings, audit))
         image = write_frame(self._store, self._prefix, frame, plain.suffix, plain.data, self._categories)
-        entry = ManifestEntry(frame=frame, image=image, sha256=hashlib.sha256(plain.data).hexdigest())
+        entry = ManifestEntry(
+            frame=frame,
+            image=image,
+            sha256=hashlib.sha256(plain.data).hexdigest(),
+            brightness=brightness(plain.small),
+            looks=None if audit is None else LOOKS[audit.code],
+        )
         return FrameResult(entry, (*findings, audit) if audit is not None else findings)
 
     def _frame(self, planned: PlannedFrame, plain: PlainImage) -> tuple[Frame, tuple[Finding, ...]]:
@@ -163,12 +172,12 @@ def _audit(frame: Frame, plain: PlainImage, path: str, is_excluded: bool) -> Fin
     says_day = frame.timeofday == TimeOfDay.DAYTIME
     if (says_day and score < NIGHT_FROM) or (not says_day and score > DAY_UP_TO):
         return None
-    looks = "night" if says_day else "day"
+    code = "not-daytime" if says_day else "not-night"
     return Finding(
-        code="not-daytime" if says_day else "not-night",
+        code=code,
         severity=Severity.ERROR if is_excluded else Severity.WARNING,
         path=path,
-        message=f"The frame is tagged {frame.timeofday} but looks like {looks} ({score:.2f}).",
+        message=f"The frame is tagged {frame.timeofday} but looks like {LOOKS[code]} ({score:.2f}).",
         cure="It was left out, as asked."
         if is_excluded
         else "Look at it; exclude such frames with --exclude-suspects.",

@@ -31,6 +31,7 @@ from workers.artifacts import (
     stored_pixels,
     write_frame,
 )
+from workers.brightness import brightness
 from workers.context import Bench, Outcome, PlanCutter, ShardTask
 from workers.images import Pixels, encode_jpeg
 from workers.progress import in_order
@@ -217,6 +218,7 @@ class _Translation:
             image=image,
             sha256=hashlib.sha256(data).hexdigest(),
             source=SourceFrame(self._source, loaded.entry.sha256),
+            brightness=brightness(pixels),
         )
         return loaded.number, FrameResult(entry)
 

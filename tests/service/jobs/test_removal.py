@@ -23,6 +23,7 @@ def test_its_objects_are_swept_away_and_nothing_else_is(
         add_dataset(dataset_id)
         store.write(keys.manifest(dataset_id), b"{}")
         store.write(keys.dataset(dataset_id, "images/train/a.jpg"), b"jpeg")
+        store.write(keys.thumbnail(dataset_id, "train", "a"), b"small")
     remove_dataset(database, "ds-1")
     library = Library(database)
     with pytest.raises(NotFound):
@@ -32,6 +33,7 @@ def test_its_objects_are_swept_away_and_nothing_else_is(
     assert sweep_datasets(database, store) == ["ds-1"]
     assert sweep_datasets(database, store) == []
     assert store.keys("datasets") == ["datasets/ds-12/images/train/a.jpg", keys.manifest("ds-12")]
+    assert store.keys("thumbnails") == [keys.thumbnail("ds-12", "train", "a")]
     with database.reading() as connection:
         assert list(connection.scalars(select(datasets.c.id))) == ["ds-12"]
 

@@ -130,9 +130,13 @@ def test_every_layout_becomes_a_yolo_dataset_with_manifest_card_and_report(
     counts = done.report["counts"]
     assert (counts["frames"], counts["splits"]) == (len(entries), splits)
     assert (counts["categories"], counts["boxes"]) == (categories, objects)
+    assert sum(counts["boxes_by_split"].values()) == sum(counts["box_sizes"].values()) == objects
+    assert sum(counts["brightness"]) == len(entries)
     assert done.json("card.json")["counts"] == counts
     assert done.json("card.json")["format"] == done.published.dataset["format"] == form
     assert done.published.dataset["counts"] == {**counts, "findings": {}}
+    its = [done.store.size_bytes(key) for key in done.store.keys(keys.dataset(done.result_id))]
+    assert done.published.dataset["size_bytes"] == sum(its) > 0
     assert done.planned.facts["frames_total"] == len(entries)
     assert done.report["findings"] == []
 
@@ -538,6 +542,8 @@ def test_the_audit_names_frames_whose_pixels_contradict_their_tag(
     assert len(done.entries) == 2, "without being asked it leaves nothing out"
     paths = (f"{TRAIN}frame-0.jpg", "bdd100k/images/100k/val/frame-1.jpg")
     assert found(done) == ([(code, "warning", path) for path in paths] if code else [])
+    looks = {"not-daytime": "night", "not-night": "day", None: None}[code]
+    assert [entry.looks for entry in done.entries] == [looks] * 2
 
 
 def test_suspects_are_left_out_when_asked_and_named(
