@@ -36,7 +36,7 @@ class Mutation:
 LEASES, RUNNER = "tests/service/jobs/test_leases.py", "tests/workers/test_shard_runner.py"
 MUTATIONS = [
     Mutation(
-        "fence", "service/jobs/leases.py",
+        "fence", "service/jobs/shard_moves.py",
         "shards.c.fence == shard.fence,", "",
         [LEASES],
     ),
@@ -74,7 +74,7 @@ MUTATIONS = [
         ["tests/service/storage/test_object_store.py"],
     ),
     Mutation(
-        "strike-on-expiry", "service/jobs/leases.py",
+        "strike-on-expiry", "service/jobs/upkeep.py",
         '"lease expired", is_expired)', '"lease expired", is_expired, strikes=shards.c.strikes + 1)',
         [LEASES],
     ),
@@ -103,6 +103,22 @@ MUTATIONS = [
         "        if not is_plain(wanted):\n            return None\n",
         '        wanted = __import__("posixpath").normpath(f"images/{wanted}")\n',
         ["tests/service/datasets/test_joining.py"],
+    ),
+    Mutation(
+        "made-without-its-key", "service/jobs/idempotency.py",
+        "    claim = _held.get()\n", "    claim = None\n",
+        ["tests/service/jobs/test_idempotency.py"],
+    ),
+    Mutation(
+        "made-for-a-lost-claim", "service/jobs/idempotency.py",
+        "is_first = claim.is_mine & table.c.made_id.is_(None)",
+        "is_first = _is_at(claim.tenant, claim.key, claim.path)",
+        ["tests/service/jobs/test_idempotency.py"],
+    ),
+    Mutation(
+        "kill-counts-as-error", "workers/child_process.py",
+        "return self.status == -signal.SIGKILL", "return False",
+        [RUNNER],
     ),
     Mutation(
         "tenant-filter", "service/jobs/store.py",

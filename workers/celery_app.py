@@ -42,7 +42,7 @@ def runner() -> ShardRunner:
     if _runner is None:
         database = Database.of(settings)
         database.migrate()
-        leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
+        leases = LeaseStore.of(database, settings)
         _runner = ShardRunner(
             settings,
             patient(JobStore(database), settings.lease_seconds),

@@ -27,6 +27,11 @@ class ChildDied(Exception):
         super().__init__(f"ended by signal {-status}" if status < 0 else f"ended with status {status}")
         self.status = status
 
+    @property
+    def is_from_outside(self) -> bool:
+        """Nobody crashes by this signal: the kernel sends it for want of memory, or an operator does."""
+        return self.status == -signal.SIGKILL
+
 
 class ChildStalled(ChildDied):
     """The child said nothing for too long, so we ended it: it hung as surely as others crash."""
@@ -34,6 +39,10 @@ class ChildStalled(ChildDied):
     def __init__(self, silent_seconds: float) -> None:
         super().__init__(-signal.SIGKILL)
         self.args = (f"was ended: nothing was heard of it for {silent_seconds:.0f} s",)
+
+    @property
+    def is_from_outside(self) -> bool:
+        return False
 
 
 class Silence:

@@ -19,15 +19,17 @@ from service.jobs.removal import sweep_datasets
 from service.logs import log_uncaught, set_up_logs
 from service.metrics_port import serve_metrics
 from service.settings import Settings
-from service.storage.object_store import open_store
+from service.storage.abandoned import remove_abandoned
+from service.storage.object_store import ObjectStore, open_store
 from service.uploads.orphans import abort_orphans
 from workers import metrics
-from workers.chores import Chore, do_due
+from workers.chores import Aside, Chore, do_due
 from workers.courier import start_courier
 from workers.upload_sweeping import upload_chore
 
 log = structlog.get_logger(__name__)
 ORPHANS_EVERY_SECONDS = 3600.0
+ABANDONED_EVERY_SECONDS = 6 * 3600.0
 SWEEP_EVERY_SECONDS = 5.0
 
 
@@ -41,13 +43,19 @@ def reconcile(leases: LeaseStore, queue: Queue) -> None:
     ring(queue, leases)
 
 
+def abandoned_chore(store: ObjectStore) -> Chore:
+    """Aside: it walks through the whole store."""
+    remove = Aside("remove abandoned files", lambda: remove_abandoned(store))
+    return Chore("remove abandoned files", ABANDONED_EVERY_SECONDS, remove)
+
+
 def main() -> None:
     settings = Settings()
     set_up_logs(settings)
     sys.excepthook = log_uncaught
     database = Database.of(settings)
     database.migrate()
-    leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
+    leases = LeaseStore.of(database, settings)
     queue = CeleryQueue(settings)
     serve_metrics(settings, metrics.REGISTRY)
     stopping = threading.Event()
@@ -57,6 +65,7 @@ def main() -> None:
         Chore("sweep datasets", SWEEP_EVERY_SECONDS, lambda: sweep_datasets(database, store)),
         upload_chore(settings, database, store),
         Chore("remove orphaned parts", ORPHANS_EVERY_SECONDS, lambda: abort_orphans(database, store)),
+        abandoned_chore(store),
     ]
 
     def stop(_number: int, _frame: Any) -> None:

@@ -12,12 +12,12 @@ from service.catalogue import GeneratorCard
 from service.errors import NoSpaceLeft, Unavailable
 from service.jobs.job import (
     CHECKPOINT_EVENT,
-    LONG_KINDS,
     Job,
     Shard,
     ShardPlan,
     ShardState,
     Stage,
+    is_whole,
 )
 from service.jobs.leases import Lease, LeaseStore
 from service.jobs.library import Library
@@ -242,8 +242,9 @@ class ShardRunner:
         """We saw the child die on this shard. Whichever image did it must end up alone; then it counts."""
         log.warning("child died", reason=str(death), finished=watch.finished, reading=watch.reading)
         metrics.CHILD_DEATHS.inc()
-        if shard.stage is not Stage.WORK or job.kind in LONG_KINDS:
-            self._leases.retry(shard, f"the worker's child {death}")
+        if is_whole(job.kind, shard.stage):
+            give_back = self._leases.lose if death.is_from_outside else self._leases.retry
+            give_back(shard, f"the worker's child {death}")
         elif shard.frames_total == 1:
             self._leases.strike(shard)
             metrics.STRIKES.inc()

@@ -20,7 +20,6 @@ import numpy as np
 from workers.images import encode_jpeg
 
 ANSWER_SECONDS = 120.0
-IN_PROGRESS_SECONDS = 5.0
 FINAL = {"succeeded", "failed", "cancelled"}
 
 
@@ -116,13 +115,12 @@ class Client:
             except httpx.HTTPError:
                 self._retry(begun, "no answer")
                 continue
-            if answer.status_code == 409 and "idempotency-in-progress" in answer.text:
-                if time.monotonic() - begun > IN_PROGRESS_SECONDS:
-                    headers["Idempotency-Key"] = uuid.uuid4().hex  # whoever had it was killed on the way
-            elif answer.status_code < 400:
+            if answer.status_code < 400:
                 found: dict[str, Any] = answer.json()
                 return found
-            elif answer.status_code not in (429, 502, 503):
+            # Whoever had the key may have been killed before it made anything; it is given up soon.
+            is_in_progress = answer.status_code == 409 and "idempotency-in-progress" in answer.text
+            if not is_in_progress and answer.status_code not in (429, 502, 503):
                 raise Refused(answer)
             self._retry(begun, answer.text[:200])
 

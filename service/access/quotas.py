@@ -1,17 +1,18 @@
-"""What a tenant may keep, and what it uses of that. Bytes count from the moment an upload is announced.
+"""What a tenant uses of its quotas, and whether there is room for an upload at all.
 
-That of the jobs is kept by `JobStore` itself, in the transaction that adds them.
+Bytes count from the moment an upload is announced. That no two requests take the same room is seen to in the
+transactions that take it: see `service.jobs.quotas`.
 """
 
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Select, Table, func, select
+from sqlalchemy import func, select
 
 from service.errors import StorageQuotaExceeded, UploadTooLarge
 from service.jobs.database import Database
 from service.jobs.job import ACTIVE_JOB_STATES
-from service.jobs.records import OPEN_UPLOAD_STATES
-from service.jobs.tables import incoming_uploads, jobs, uploads
+from service.jobs.quotas import stored_bytes
+from service.jobs.tables import jobs
 from service.settings import Settings
 
 
@@ -24,17 +25,7 @@ class Usage:
 def usage(database: Database, tenant: str) -> Usage:
     active = select(func.count()).where(jobs.c.tenant == tenant, jobs.c.state.in_(list(ACTIVE_JOB_STATES)))
     with database.reading() as connection:
-        return Usage(stored_bytes(database, tenant), int(connection.scalar(active) or 0))
-
-
-def stored_bytes(database: Database, tenant: str) -> int:
-    """Of complete uploads, and of those that are under way with all they have announced."""
-    complete = _sum(uploads, uploads.c.size_bytes, tenant)
-    arriving = _sum(incoming_uploads, incoming_uploads.c.size_bytes, tenant).where(
-        incoming_uploads.c.state.in_(list(OPEN_UPLOAD_STATES))
-    )
-    with database.reading() as connection:
-        return sum(int(connection.scalar(query) or 0) for query in (complete, arriving))
+        return Usage(stored_bytes(connection, tenant), int(connection.scalar(active) or 0))
 
 
 def check_upload_quota(database: Database, settings: Settings, tenant: str, size_bytes: int) -> None:
@@ -46,10 +37,6 @@ def check_upload_quota(database: Database, settings: Settings, tenant: str, size
     """
     if size_bytes > settings.max_upload_bytes:
         raise UploadTooLarge(settings.max_upload_bytes)
-    used = stored_bytes(database, tenant)
+    used = usage(database, tenant).stored_bytes
     if used + size_bytes > settings.max_stored_bytes:
         raise StorageQuotaExceeded(settings.max_stored_bytes, used)
-
-
-def _sum(table: Table, column: "Column[int]", tenant: str) -> "Select[int]":
-    return select(func.sum(column)).select_from(table).where(table.c.tenant == tenant)

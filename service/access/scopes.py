@@ -9,6 +9,9 @@ class Scope(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     ADMIN = "admin"  # the tenant's keys, and the import of generators
+    OPERATOR = "operator"  # what concerns every tenant: the import of generators that all may use
 
 
 ALL_SCOPES = frozenset(Scope)
+# What a tenant's own keys have. The operator's scope is given on the server itself, or by whoever has it.
+TENANT_SCOPES = ALL_SCOPES - {Scope.OPERATOR}

@@ -78,6 +78,13 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
 
 # Jobs of a single shard that takes hours: it is never cut, and goes on from its last checkpoint.
 LONG_KINDS = frozenset({JobKind.TRAINING, JobKind.EXPERIMENT})
+
+
+def is_whole(kind: str, stage: str) -> bool:
+    """Of a shard: it cannot be split until the image that ends its workers lies alone."""
+    return stage != Stage.WORK or kind in LONG_KINDS
+
+
 # A shard of an hour or a day must not stand before those of seconds: trainings have workers of their own,
 # which do nothing else: who has trained waits for the report, and not for the next training. And an ingest of
 # a hundred thousand images, which needs no GPU, must not stand before translations.
@@ -148,8 +155,9 @@ class Shard:
     """A range of a job's plan, the unit of work and of retry.
 
     `fence` counts the claims: whoever holds an older one has lost the shard. `strikes` counts how often a
-    surviving parent saw the single image of this shard kill its worker. The frames of a training are the
-    images that it shows to its networks, each as often as it is shown.
+    surviving parent saw the single image of this shard kill its worker. `attempts` counts the errors of a
+    shard, `losses` how often one that cannot be split lost its worker without any. The frames of a training
+    are the images that it shows to its networks, each as often as it is shown.
     """
 
     job_id: str
@@ -159,6 +167,7 @@ class Shard:
     fence: int
     attempts: int
     strikes: int
+    losses: int
     plan_key: str
     result_key: str
     start_byte: int

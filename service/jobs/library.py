@@ -20,6 +20,7 @@ from service.catalogue import GeneratorCard, find_generator
 from service.errors import DatasetNotReady, NotFound, UploadIncomplete
 from service.jobs.database import Database, database_now
 from service.jobs.job import DatasetState
+from service.jobs.quotas import take_bytes
 from service.jobs.records import OPEN_UPLOAD_STATES, Dataset, Upload
 from service.jobs.tables import LOCAL_TENANT, datasets, generators, incoming_uploads, uploads
 
@@ -31,12 +32,21 @@ class Library:
         self.database = database
         self.tenant = tenant
 
-    def add_upload(self, upload_id: str, filename: str, size_bytes: int, sha256: str) -> Upload:
+    def add_upload(
+        self, upload_id: str, filename: str, size_bytes: int, sha256: str, most_bytes: int = 0
+    ) -> Upload:
+        """`most_bytes`: what the tenant may keep; 0 for any number.
+
+        Raises:
+            StorageQuotaExceeded: it is more than that with this one.
+        """
+        tenant = self.tenant or LOCAL_TENANT
         with self.database.writing() as connection:
+            take_bytes(connection, tenant, size_bytes, most_bytes)
             connection.execute(
                 insert(uploads).values(
                     id=upload_id,
-                    tenant=self.tenant or LOCAL_TENANT,
+                    tenant=tenant,
                     filename=filename,
                     size_bytes=size_bytes,
                     sha256=sha256,

@@ -36,7 +36,7 @@ OPEN_UPLOAD_STATES = (UploadState.RECEIVING, UploadState.FINISHING)
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset's row; its frames lie in the store. `counts` are known once it is ready."""
+    """A dataset's row; its frames lie in the store. `counts` and its size are known once it is ready."""
 
     id: str
     tenant: str
@@ -48,4 +48,5 @@ class Dataset:
     format: str | None
     categories: list[str]
     counts: dict[str, Any]
+    size_bytes: int
     created_at: float

@@ -62,7 +62,7 @@ def insert_shards(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
 def complete_shard_row(row: dict[str, Any]) -> dict[str, Any]:
     """A shard's row with every column set: rows inserted together must name the same columns."""
     defaults: dict[str, Any] = {
-        "state": ShardState.PENDING, "fence": 0, "attempts": 0, "strikes": 0, "worker": None,
+        "state": ShardState.PENDING, "fence": 0, "attempts": 0, "strikes": 0, "losses": 0, "worker": None,
         "lease_until": None, "hinted_at": 0.0, "start_byte": 0, "stop_byte": 0, "position": 0,
         "frames_total": 0, "frames_done": 0, "frames_failed": 0,
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """Jobs as the API sees them: made, read, cancelled, failed."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
+    String,
     and_,
     bindparam,
     func,
@@ -19,8 +20,9 @@ from sqlalchemy import (
     tuple_,
 )
 
-from service.errors import IllegalTransition, NotFound, TooManyJobs
+from service.errors import IllegalTransition, NotFound, StorageFull, TooManyJobs
 from service.jobs.database import Database, database_now
+from service.jobs.idempotency import note_made
 from service.jobs.job import (
     ACTIVE_JOB_STATES,
     TRAINING_EVENT,
@@ -36,6 +38,7 @@ from service.jobs.job import (
     Stage,
 )
 from service.jobs.moves import hold_job, move_dataset, move_job, record_event
+from service.jobs.quotas import hold_quota, stored_bytes
 from service.jobs.settling import insert_shards, settle_cancelled
 from service.jobs.tables import LOCAL_TENANT, datasets, events, jobs, shards
 
@@ -81,13 +84,17 @@ class Look:
 class JobStore:
     """Of one tenant, whose jobs alone it knows; or of the machinery (None), which sees those of all.
 
-    `most_active`: how many jobs of the tenant may be queued or running; 0 for any number.
+    `most_active`: how many jobs of the tenant may be queued or running; `most_bytes`: what it may keep. 0 for
+    any number.
     """
 
-    def __init__(self, database: Database, tenant: str | None = None, most_active: int = 0) -> None:
+    def __init__(
+        self, database: Database, tenant: str | None = None, most_active: int = 0, most_bytes: int = 0
+    ) -> None:
         self.database = database
         self.tenant = tenant
         self._most_active = most_active
+        self._most_bytes = most_bytes
 
     def create(
         self,
@@ -102,16 +109,20 @@ class JobStore:
         self.add([NewJob(job_id, kind, spec, first_shards, **more)])
 
     def add(self, new: Sequence[NewJob]) -> None:
-        """Add jobs that belong together: all of them, or none.
+        """Add jobs that belong together: all of them, or none. A request's answer is about the first.
 
         Raises:
             IllegalTransition: another retry has taken up the dataset.
             TooManyJobs: the tenant has as many under way as it may have.
+            StorageFull: one makes a dataset, and the tenant keeps all that it may keep.
         """
         with self.database.writing() as connection:
             self._refuse_too_many(connection, len(new))
+            if any(job.result is not None or job.result_id is not None for job in new):
+                self._refuse_full(connection)
             for job in new:
                 self._add(connection, job)
+            note_made(connection, new[0].id)
 
     def follow_up(self, job_id: str) -> str | None:
         """The latest job that begins when this one has succeeded."""
@@ -127,14 +138,24 @@ class JobStore:
             raise NotFound("job", job_id)
         return as_job(row)
 
-    def jobs(self, limit: int, after: tuple[float, str] | None, kind: JobKind | None = None) -> list[Job]:
-        """Newest first; `after` is the `(created_at, id)` of the last one seen."""
+    def jobs(
+        self,
+        limit: int,
+        after: tuple[float, str] | None,
+        kind: JobKind | None = None,
+        states: Collection[JobState] = (),
+    ) -> list[Job]:
+        """Newest first, in any state unless some are named; `after` is the `(created_at, id)` of the last one
+        seen.
+        """
         newest = (jobs.c.created_at.desc(), jobs.c.id.desc())
         query = select(*JOB_COLUMNS).where(self._is_mine()).order_by(*newest).limit(limit)
         if after is not None:
             query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
         if kind is not None:
             query = query.where(jobs.c.kind == kind)
+        if states:
+            query = query.where(jobs.c.state.in_(list(states)))
         with self.database.reading() as connection:
             return [as_job(row) for row in connection.execute(query).mappings()]
 
@@ -148,11 +169,29 @@ class JobStore:
         with self.database.reading() as connection:
             return [as_shard(row) for row in connection.execute(query).mappings()]
 
+    def newest_shards(self, job_id: str, limit: int) -> list[Shard]:
+        """Shards of work with finished frames: those at work first, then those that were done here, the later
+        ones of the plan before the earlier ones."""
+        is_running, is_own = shards.c.state == ShardState.RUNNING, _is_own(job_id)
+        query = (
+            select(*SHARD_COLUMNS)
+            .where(
+                shards.c.job_id == job_id,
+                shards.c.stage == Stage.WORK,
+                shards.c.state.in_([ShardState.RUNNING, ShardState.DONE]),
+                shards.c.frames_done > 0,
+            )
+            .order_by(is_running.desc(), is_own.desc(), shards.c.position.desc())
+            .limit(limit)
+        )
+        with self.database.reading() as connection:
+            return [as_shard(row) for row in connection.execute(query).mappings()]
+
     def look(self, job_id: str) -> Look:
         """All that is told of a job, in one statement: clients ask for nothing else so often."""
-        query = _LOOK.where(jobs.c.id == job_id, self._is_mine())
+        asked = {"job_id": job_id, "tenant": self.tenant, "own_keys": f"jobs/{job_id}/%"}
         with self.database.reading() as connection:
-            row = connection.execute(query, {"own_keys": f"jobs/{job_id}/%"}).mappings().first()
+            row = connection.execute(_LOOK, asked).mappings().first()
         if row is None:
             raise NotFound("job", job_id)
         job = as_job({column.name: row[column.name] for column in JOB_COLUMNS})
@@ -163,7 +202,7 @@ class JobStore:
         return Look(job, progress, row["follow_up_id"])
 
     def progress(self, job: Job) -> Progress:
-        own = shards.c.result_key.startswith(f"jobs/{job.id}/")  # not those taken over from a parent
+        own = _is_own(job.id)
         live = (shards.c.job_id == job.id, shards.c.stage == Stage.WORK, shards.c.state != ShardState.SPLIT)
         query = select(
             func.coalesce(func.sum(shards.c.frames_total), 0),
@@ -189,8 +228,18 @@ class JobStore:
         with self.database.reading() as connection:
             return [Event(**row) for row in connection.execute(query).mappings()]
 
-    def last_event(self, job_id: str, kind: str) -> Event | None:
-        query = select(events).where(events.c.job_id == job_id, events.c.kind == kind)
+    def latest_events(self, job_id: str, kinds: Collection[str], limit: int) -> list[Event]:
+        """The last ones of these kinds, in their order."""
+        query = select(events).where(events.c.job_id == job_id, events.c.kind.in_(list(kinds)))
+        with self.database.reading() as connection:
+            latest = connection.execute(query.order_by(events.c.id.desc()).limit(limit)).mappings()
+            return [Event(**row) for row in latest][::-1]
+
+    def last_event(self, job_id: str, kind: str | None = None) -> Event | None:
+        """Of this kind, or of any."""
+        query = select(events).where(events.c.job_id == job_id)
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
         with self.database.reading() as connection:
             row = connection.execute(query.order_by(events.c.id.desc()).limit(1)).mappings().first()
         return None if row is None else Event(**row)
@@ -250,12 +299,20 @@ class JobStore:
         """Counted in the transaction that adds them: requests sent at once cannot all find room."""
         if self.tenant is None or self._most_active == 0:
             return
-        if connection.dialect.name == "postgresql":  # SQLite's writers wait for each other anyway
-            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"jobs of {self.tenant}"))))
+        hold_quota(connection, self.tenant, "jobs")
         is_active = jobs.c.state.in_(list(ACTIVE_JOB_STATES))
         active = connection.scalar(select(func.count()).where(self._is_mine(), is_active))
         if int(active or 0) + adding > self._most_active:
             raise TooManyJobs(self._most_active)
+
+    def _refuse_full(self, connection: Connection) -> None:
+        """How large a dataset becomes is known when it is there: one may go beyond the quota, the next one
+        is refused."""
+        if self.tenant is None or self._most_bytes == 0:
+            return
+        used = stored_bytes(connection, self.tenant)
+        if used >= self._most_bytes:
+            raise StorageFull(self._most_bytes, used)
 
     def _is_mine(self) -> ColumnElement[bool]:
         return true() if self.tenant is None else jobs.c.tenant == self.tenant
@@ -288,6 +345,11 @@ def _inherited_tenant(connection: Connection, new: NewJob) -> str:
     return LOCAL_TENANT
 
 
+def _is_own(job_id: str) -> ColumnElement[bool]:
+    """Of a shard: it was not taken over from a parent."""
+    return shards.c.result_key.startswith(f"jobs/{job_id}/")
+
+
 def as_job(row: Mapping[Any, Any]) -> Job:
     return Job(**{**row, "kind": JobKind(row["kind"]), "state": JobState(row["state"])})
 
@@ -306,7 +368,9 @@ def _with_rate(job: Job, total: int, done: int, failed: int, done_here: int, now
 
 
 def _look() -> Select[Any]:
-    """Put together once; only the id and the tenant are new at each look."""
+    """Put together once; only the id and the tenant (null: any) are new at each look."""
+    tenant = bindparam("tenant", type_=String)
+    is_mine = tenant.is_(None) | (jobs.c.tenant == tenant)
     later = jobs.alias()
     follow_up = (
         select(later.c.id)
@@ -333,6 +397,7 @@ def _look() -> Select[Any]:
             database_now().label("now"),
         )
         .select_from(jobs.outerjoin(shards, live))
+        .where(jobs.c.id == bindparam("job_id"), is_mine)
         .group_by(jobs.c.id)
     )
 

@@ -338,6 +338,7 @@ def _taken_over(shard: Shard, job_id: str) -> dict[str, Any]:
         fence=0,
         attempts=0,
         strikes=0,
+        losses=0,
         frames_done=shard.frames_done if is_kept else 0,
         frames_failed=0,
     )

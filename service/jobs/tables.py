@@ -43,6 +43,7 @@ datasets = Table(
     Column("format", String(40)),
     Column("categories", JSON, nullable=False),
     Column("counts", JSON, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),  # of its objects, once it is ready
     Column("created_at", Float, nullable=False),
     Index("datasets_by_tenant", "tenant", "created_at", "id"),
 )
@@ -83,6 +84,7 @@ shards = Table(
     Column("fence", Integer, nullable=False, default=0),
     Column("attempts", Integer, nullable=False, default=0),
     Column("strikes", Integer, nullable=False, default=0),
+    Column("losses", Integer, nullable=False, server_default="0"),
     Column("worker", String(120)),
     Column("lease_until", Float),
     Column("not_before", Float, nullable=False, default=0.0),
@@ -126,6 +128,8 @@ idempotency_keys = Table(
     Column("key", String(200), primary_key=True),
     Column("path", String(200), primary_key=True),
     Column("body_sha256", String(64), nullable=False),
+    Column("claim", String(40), nullable=False, server_default=""),  # of the request that may make something
+    Column("made_id", String(40)),  # what it has made
     Column("status", Integer),
     Column("answer", Text),
     Column("created_at", Float, nullable=False),

@@ -53,9 +53,10 @@ class UploadDesk:
     def create(self, size_bytes: int, metadata: Metadata) -> Incoming:
         """Raises:
         DiskTooSmall: there is no room for it beside what others have announced.
+        StorageQuotaExceeded: the tenant may not keep so much.
         """
         self.refuse_full_disk(size_bytes)
-        new = self.incoming.create(new_id("up"), size_bytes, metadata)
+        new = self.incoming.create(new_id("up"), size_bytes, metadata, self.settings.max_stored_bytes)
         return self.look(new.id)
 
     def look(self, upload_id: str) -> Incoming:

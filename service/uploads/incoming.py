@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, sele
 
 from service.errors import NotFound
 from service.jobs.database import Database, database_now
+from service.jobs.idempotency import note_made
+from service.jobs.quotas import take_bytes
 from service.jobs.records import OPEN_UPLOAD_STATES, Upload, UploadState
 from service.jobs.tables import LOCAL_TENANT, uploads
 from service.jobs.tables import incoming_uploads as table
@@ -58,18 +60,26 @@ class IncomingUploads:
         self._kept_seconds = kept_seconds
         self._tenant = tenant
 
-    def create(self, upload_id: str, size_bytes: int, metadata: Metadata) -> Incoming:
+    def create(self, upload_id: str, size_bytes: int, metadata: Metadata, most_bytes: int = 0) -> Incoming:
+        """`most_bytes`: what the tenant may keep; 0 for any number.
+
+        Raises:
+            StorageQuotaExceeded: it is more than that with this one.
+        """
         # One without any bytes has all of them.
         state = UploadState.RECEIVING if size_bytes else UploadState.FINISHING
+        tenant = self._tenant or LOCAL_TENANT
         with self.database.writing() as connection:
+            take_bytes(connection, tenant, size_bytes, most_bytes)
             connection.execute(
                 insert(table).values(
-                    id=upload_id, tenant=self._tenant or LOCAL_TENANT, filename=metadata.filename,
+                    id=upload_id, tenant=tenant, filename=metadata.filename,
                     metadata=metadata.text, state=state, size_bytes=size_bytes, offset_bytes=0,
                     expected_sha256=metadata.sha256, staging={}, created_at=database_now(),
                     expires_at=database_now() + self._kept_seconds,
                 )
             )  # fmt: skip
+            note_made(connection, upload_id)
         return self.get(upload_id)
 
     def get(self, upload_id: str) -> Incoming:

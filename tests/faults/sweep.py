@@ -86,7 +86,7 @@ class House:
         if not folder.exists():
             database.migrate()
         store, queue = open_store(settings), SilentQueue()
-        leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
+        leases = LeaseStore.of(database, settings)
         desk = Desk(JobStore(database), Library(database), leases, queue)
         BENCHES.append(Bench(store, settings, Silent()))
         runner = shard_runner.ShardRunner(

@@ -35,7 +35,7 @@ Turn = dict[str, Any] | ChildDied | None
 Behaviour = Callable[[ShardTask], Iterator[Turn]]
 JOB = "job-a"
 FRAMES = 8
-KILLED = ChildDied(-9)
+KILLED, CRASHED = ChildDied(-9), ChildDied(-11)
 
 
 class StandInChild:
@@ -372,7 +372,7 @@ def test_a_crash_is_tried_again_by_the_same_child(
     assert len(nursery.children) == 1
 
 
-@pytest.mark.parametrize("turn", [{"crashed": "OSError: disk full"}, KILLED])
+@pytest.mark.parametrize("turn", [{"crashed": "OSError: disk full"}, CRASHED], ids=["told", "seen"])
 def test_a_plan_that_fails_each_time_fails_the_job(
     desk: Desk, runner: ShardRunner, database: Database, nursery: Nursery, job: str, turn: Turn
 ) -> None:
@@ -383,7 +383,43 @@ def test_a_plan_that_fails_each_time_fails_the_job(
         without_waiting(database)
     failed = desk.jobs.job(job)
     assert (failed.state, failed.error_code) == (JobState.FAILED, "internal-error")
-    assert ("disk full" if isinstance(turn, dict) else "signal 9") in (failed.error or "")
+    assert ("disk full" if isinstance(turn, dict) else "signal 11") in (failed.error or "")
+
+
+@pytest.mark.parametrize("stage", [Stage.PLAN, Stage.PUBLISH])
+def test_kills_in_a_row_fail_no_job_that_can_be_done(
+    desk: Desk, runner: ShardRunner, database: Database, nursery: Nursery, job: str, stage: Stage
+) -> None:
+    kills = 2 * desk.leases.attempts
+
+    def behaviour(task: ShardTask) -> Iterator[Turn]:
+        if task.stage is stage and len([each for each in nursery.tasks if each.stage is stage]) <= kills:
+            yield KILLED
+        yield from nursery.finishing(task)
+
+    nursery.behaviour = behaviour
+    while not desk.jobs.job(job).is_final:
+        index = next(each.index for each in desk.jobs.shards(job) if each.state is ShardState.PENDING)
+        runner.run(job, index)
+        without_waiting(database)
+    struck = next(each for each in desk.jobs.shards(job) if each.stage is stage)
+    assert (struck.state, struck.attempts, struck.losses) == (ShardState.DONE, 0, kills)
+    assert desk.jobs.job(job).state is JobState.SUCCEEDED
+
+
+def test_a_plan_that_is_killed_each_time_fails_the_job_in_the_end(
+    desk: Desk, runner: ShardRunner, database: Database, nursery: Nursery, job: str
+) -> None:
+    nursery.behaviour = saying(KILLED)
+    for loss in range(1, desk.leases.losses + 1):
+        assert desk.jobs.job(job).state in (JobState.QUEUED, JobState.RUNNING)
+        runner.run(job, 0)
+        assert (shard(desk, 0).attempts, shard(desk, 0).losses) == (0, loss)
+        without_waiting(database)
+    failed = desk.jobs.job(job)
+    assert (failed.state, failed.error_code) == (JobState.FAILED, "worker-lost")
+    assert "signal 9" in (failed.error or "")
+    assert "memory" in (failed.error or "")
 
 
 @pytest.mark.parametrize("stage", [Stage.PLAN, Stage.PUBLISH])
@@ -399,7 +435,8 @@ def test_a_death_outside_the_work_on_images_blames_none(
     for index in range(4 if stage is Stage.PUBLISH else 1):
         runner.run(job, index)
     struck = next(each for each in desk.jobs.shards(job) if each.stage is stage)
-    assert (struck.state, struck.attempts, struck.strikes) == (ShardState.PENDING, 1, 0)
+    assert (struck.state, struck.attempts, struck.strikes) == (ShardState.PENDING, 0, 0)
+    assert struck.losses == 1
     without_waiting(database)
     run_all(desk, runner)
     assert desk.jobs.job(job).state is JobState.SUCCEEDED
@@ -907,7 +944,8 @@ def test_what_happens_in_a_training_becomes_events_at_once(
 def test_a_training_whose_child_dies_is_not_cut_but_taken_up_again(
     desk: Desk, runner: ShardRunner, nursery: Nursery, database: Database, long_work: str
 ) -> None:
-    deaths = iter([KILLED, KILLED, KILLED, KILLED, KILLED])
+    desk.leases.losses = 2
+    deaths = iter([CRASHED, CRASHED, CRASHED, KILLED, KILLED, KILLED])
 
     def behaviour(task: ShardTask) -> Iterator[Turn]:
         yield event("checkpoint", step=len(nursery.children))
@@ -915,7 +953,7 @@ def test_a_training_whose_child_dies_is_not_cut_but_taken_up_again(
         yield answer(frames_done=FRAMES) if death is None else death
 
     nursery.behaviour = behaviour
-    for _ in range(6):
+    for _ in range(7):
         without_waiting(database)
         runner.run(long_work, 1)
     # each checkpoint forgives the deaths before it: more of them than attempts are no failure
@@ -923,16 +961,23 @@ def test_a_training_whose_child_dies_is_not_cut_but_taken_up_again(
     assert [each.index for each in desk.jobs.shards(JOB) if each.stage is Stage.WORK] == [1]
 
 
+@pytest.mark.parametrize(("death", "code"), [(CRASHED, "internal-error"), (KILLED, "worker-lost")])
 def test_a_training_that_dies_without_getting_anywhere_fails(
-    desk: Desk, runner: ShardRunner, nursery: Nursery, database: Database, long_work: str
+    desk: Desk,
+    runner: ShardRunner,
+    nursery: Nursery,
+    database: Database,
+    long_work: str,
+    death: ChildDied,
+    code: str,
 ) -> None:
-    for _ in range(desk.leases.attempts):
+    for _ in range(desk.leases.attempts if death is CRASHED else desk.leases.losses):
         without_waiting(database)
-        nursery.behaviour = lambda _: iter([KILLED])
+        nursery.behaviour = lambda _: iter([death])
         runner.run(long_work, 1)
     job = desk.jobs.job(JOB)
-    assert (job.state, job.error_code) == (JobState.FAILED, "internal-error")
-    assert "signal 9" in str(job.error)
+    assert (job.state, job.error_code) == (JobState.FAILED, code)
+    assert f"signal {-death.status}" in str(job.error)
 
 
 def test_real_stages_speak_the_parents_language(

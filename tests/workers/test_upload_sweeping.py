@@ -10,7 +10,16 @@ from service.settings import Settings
 from service.storage import keys
 from service.storage.object_store import ObjectStore
 from service.uploads.expiry import Sweeper
-from workers.upload_sweeping import UploadSweeping, upload_chore
+from workers.chores import Aside, Chore
+from workers.upload_sweeping import upload_chore
+
+
+def do(chore: Chore) -> None:
+    """To its end."""
+    chore.do()
+    assert isinstance(chore.do, Aside)
+    assert chore.do.thread is not None
+    chore.do.thread.join()
 
 
 def test_an_upload_is_removed_after_the_time_of_the_settings(
@@ -18,10 +27,7 @@ def test_an_upload_is_removed_after_the_time_of_the_settings(
 ) -> None:
     store.write(keys.upload("up-old"), b"zip")
     Library(database).add_upload("up-old", "day.zip", 3, "0" * 64)
-    sweeping = UploadSweeping(settings.model_copy(update={"upload_kept_seconds": 1e-6}), database, store)
-    sweeping()
-    assert sweeping.thread is not None
-    sweeping.thread.join()
+    do(upload_chore(settings.model_copy(update={"upload_kept_seconds": 1e-6}), database, store))
     assert not store.exists(keys.upload("up-old"))
 
 
@@ -41,10 +47,7 @@ def test_a_sweep_that_takes_long_delays_nothing_and_is_not_begun_twice(
     may_end.set()
     begun[0].join()
     assert len(begun) == 1
-    chore.do()
-    assert isinstance(chore.do, UploadSweeping)
-    assert chore.do.thread is not None
-    chore.do.thread.join()
+    do(chore)
     assert len(begun) == 2
 
 
@@ -55,8 +58,6 @@ def test_a_database_that_is_away_is_no_end(
         raise OSError("the store is away")
 
     monkeypatch.setattr(Sweeper, "__call__", fail)
-    sweeping = UploadSweeping(settings, database, store)
+    chore = upload_chore(settings, database, store)
     for _ in range(2):
-        sweeping()
-        assert sweeping.thread is not None
-        sweeping.thread.join()
+        do(chore)

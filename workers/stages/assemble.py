@@ -1,9 +1,7 @@
 """The finished shards become a dataset: counts, card, report, and last of all the manifest."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import chain
 from typing import Any
@@ -22,43 +20,13 @@ from service.storage.object_store import ObjectStore
 from workers.artifacts import source_image, write_json
 from workers.contact_sheet import contact_sheet
 from workers.context import Bench, Outcome, ShardTask
+from workers.counts import Counts
 from workers.resident_meter import MEASURED, merged, resident_meter
 
 SHEET_PAIRS = 6
 BDD100K_LICENCE = (
     "BDD100K data: education, research, not-for-profit; commercial use for its Commons members only"
 )
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a dataset holds, by the words that people filter by."""
-
-    frames: int = 0
-    boxes: int = 0
-    ignored_boxes: int = 0
-    unlabelled: int = 0
-    splits: Counter[str] = field(default_factory=Counter)
-    categories: Counter[str] = field(default_factory=Counter)
-    timeofday: Counter[str] = field(default_factory=Counter)
-
-    def add(self, entry: ManifestEntry) -> None:
-        frame = entry.frame
-        objects = [box for box in frame.boxes if not box.is_ignored]
-        self.frames += 1
-        self.boxes += len(objects)
-        self.ignored_boxes += len(frame.boxes) - len(objects)
-        self.unlabelled += not frame.boxes
-        self.splits[str(frame.split)] += 1
-        self.categories.update(box.category for box in objects)
-        self.timeofday[frame.timeofday or "untagged"] += 1
-
-    def to_json(self) -> dict[str, Any]:
-        tables = {
-            name: dict(sorted(getattr(self, name).items())) for name in ("splits", "categories", "timeofday")
-        }
-        numbers = {name: getattr(self, name) for name in ("frames", "boxes", "ignored_boxes", "unlabelled")}
-        return {**numbers, **tables}
 
 
 def assemble_dataset(task: ShardTask, bench: Bench) -> Outcome:
@@ -80,6 +48,7 @@ def assemble_dataset(task: ShardTask, bench: Bench) -> Outcome:
     write_json(store, keys.card(dataset_id), card)
     _write_manifest(task, store)  # the commit: without it the dataset does not exist
     row = {
+        "size_bytes": store.size_below(keys.dataset(dataset_id)),
         "categories": categories,
         "counts": {**counts.to_json(), "findings": report.totals},
         "format": task.job_outcome.get("format") or task.spec.get("format"),

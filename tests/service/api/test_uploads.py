@@ -182,6 +182,18 @@ def test_a_key_that_only_reads_sends_nothing(client: TestClient) -> None:
     assert head(client, path).headers["upload-offset"] == "0"
 
 
+def test_a_body_for_which_others_left_no_room_meanwhile_is_not_kept(
+    serving: Serving, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serving(settings.model_copy(update={"max_stored_bytes": 1000}))
+    monkeypatch.setattr("service.api.uploads.check_upload_quota", lambda *_: None)  # as it was at first
+    begin(client, 600)
+    assert_problem(client.put("/v1/uploads", content=bytes(401)), 413, "upload-too-large")
+    refused = client.post("/v1/uploads", headers={**TUS, "Upload-Length": "401"})
+    assert_problem(refused, 413, "upload-too-large")
+    assert client.app.state.services.store.keys("uploads") == []  # type: ignore[attr-defined]
+
+
 def test_what_a_tenant_has_announced_counts_against_its_quota(serving: Serving, settings: Any) -> None:
     client = serving(settings.model_copy(update={"max_stored_bytes": 1000, "max_upload_bytes": 900}))
     path = begin(client, 600)

@@ -22,6 +22,7 @@ from service.jobs.store import JobStore
 from service.jobs.tables import shards
 
 SIZES = (3, 2, 4)
+ATTEMPTS, LOSSES = 2, 3
 
 
 @dataclass
@@ -31,6 +32,8 @@ class ModelShard:
     state: str = "pending"
     fence: int = 0
     failed: int = 0
+    attempts: int = 0
+    losses: int = 0
 
 
 @dataclass
@@ -59,6 +62,18 @@ class Model:
     def give_back(self, index: int) -> None:
         self.shards[index].state = "pending"
         self.settle()
+
+    def crash(self, index: int) -> None:
+        shard = self.shards[index]
+        shard.state, shard.attempts = "pending", shard.attempts + 1
+        if shard.attempts >= ATTEMPTS and self.is_active:
+            self.job = "failed"
+
+    def lose(self, index: int) -> None:
+        shard = self.shards[index]
+        shard.state, shard.losses = "pending", shard.losses + 1
+        if shard.losses >= LOSSES and self.is_active:
+            self.job = "failed"
 
     def finish(self, index: int, failed: int) -> None:
         shard = self.shards[index]
@@ -93,7 +108,7 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
         super().__init__()
         self.database = database
         self.jobs = JobStore(self.database)
-        self.leases = LeaseStore(self.database, lease_seconds=60, attempts=100)
+        self.leases = LeaseStore(self.database, lease_seconds=60, attempts=ATTEMPTS, losses=LOSSES)
         self.claims: list[Shard] = []
 
     @initialize(budget=st.sampled_from([0.0, 0.3, 1.0]))
@@ -149,6 +164,19 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
         if is_held:
             self.model.give_back(shard.index)
 
+    @rule(pick=st.integers(0, 99), is_loss=st.booleans())
+    def fail_or_be_killed(self, pick: int, is_loss: bool) -> None:
+        """What is whole is lost when it is killed; images are found by splitting, which is not tried here."""
+        shard = self.some_claim(pick)
+        if shard is None or (is_loss and shard.stage is Stage.WORK):
+            return
+        is_held = self.model.holds(shard.index, shard.fence)
+        (self.leases.lose if is_loss else self.leases.retry)(shard, "test")
+        if is_held:
+            (self.model.lose if is_loss else self.model.crash)(shard.index)
+        with self.database.writing() as connection:
+            connection.execute(update(shards).values(not_before=0.0))
+
     @rule(pick=st.integers(0, 99))
     def fall_silent(self, pick: int) -> None:
         index = pick % len(self.model.shards)
@@ -157,8 +185,10 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
             connection.execute(expired.values(lease_until=database_now() - 1))
         taken = self.leases.take_back_expired()
         assert taken == ([("job-1", index)] if self.model.shards[index].state == "running" else [])
-        if taken:
+        if taken and self.model.shards[index].stage == "work":
             self.model.shards[index].state = "pending"
+        elif taken:
+            self.model.lose(index)
 
     @rule()
     def cancel(self) -> None:
@@ -180,11 +210,12 @@ class JobsAgreeWithTheModel(RuleBasedStateMachine):
             return
         assert str(self.jobs.job("job-1").state) == self.model.job
         real = {
-            shard.index: (str(shard.stage), str(shard.state), shard.fence)
+            shard.index: (str(shard.stage), str(shard.state), shard.fence, shard.attempts, shard.losses)
             for shard in self.jobs.shards("job-1")
         }
         assert real == {
-            index: (shard.stage, shard.state, shard.fence) for index, shard in enumerate(self.model.shards)
+            index: (shard.stage, shard.state, shard.fence, shard.attempts, shard.losses)
+            for index, shard in enumerate(self.model.shards)
         }
 
 

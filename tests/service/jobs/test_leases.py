@@ -1,5 +1,7 @@
 """Shards are claimed once, kept by renewing, lost by silence; a job moves on when its shards allow it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
@@ -38,6 +40,19 @@ def planned_job(desk: Desk, **options: float) -> str:
     job_id = new_job(desk, **options)
     assert desk.leases.finish_plan(claim(desk, job_id, 0), PARTS, {"frames_total": 10})
     return job_id
+
+
+def publishing_job(desk: Desk) -> str:
+    job_id = planned_job(desk)
+    for index in (1, 2, 3):
+        shard = claim(desk, job_id, index)
+        assert desk.leases.finish_work(shard, shard.frames_total, 0, [])
+    return job_id
+
+
+def without_waiting(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(update(shards).values(not_before=0.0))
 
 
 def states(desk: Desk, job_id: str) -> dict[int, str]:
@@ -117,7 +132,60 @@ def test_an_expired_lease_is_no_strike(desk: Desk, database: Database) -> None:
         claim(desk, job_id, 1)
         expire(database, 1)
         desk.leases.take_back_expired()
-    assert claim(desk, job_id, 1).strikes == 0
+    shard = claim(desk, job_id, 1)
+    assert (shard.strikes, shard.attempts, shard.losses) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("is_publishing", [False, True], ids=["plan", "publish"])
+def test_a_part_that_cannot_be_split_and_loses_every_worker_fails_its_job_in_the_end(
+    desk: Desk, database: Database, is_publishing: bool
+) -> None:
+    job_id, index = (publishing_job(desk), 4) if is_publishing else (new_job(desk), 0)
+    for loss in range(desk.leases.losses):
+        assert claim(desk, job_id, index).losses == loss
+        assert not desk.jobs.job(job_id).is_final
+        expire(database, index)
+        assert desk.leases.take_back_expired() == [(job_id, index)]
+    job = desk.jobs.job(job_id)
+    assert (job.state, job.error_code) == (JobState.FAILED, "worker-lost")
+    assert f"{desk.leases.losses} times" in str(job.error)
+    assert desk.leases.claim(job_id, index, "worker") is None
+
+
+def test_errors_and_losses_are_counted_apart(desk: Desk, database: Database) -> None:
+    job_id = new_job(desk)
+    for _ in range(desk.leases.attempts - 1):
+        desk.leases.retry(claim(desk, job_id, 0), "disk on fire")
+        without_waiting(database)
+        desk.leases.lose(claim(desk, job_id, 0), "killed")
+        assert desk.leases.claim(job_id, 0, "too early") is None
+        without_waiting(database)
+    shard = claim(desk, job_id, 0)
+    assert (shard.attempts, shard.losses) == (desk.leases.attempts - 1,) * 2
+    assert not desk.jobs.job(job_id).is_final
+
+
+def test_a_lease_that_ran_out_is_counted_once_by_two_reconcilers(desk: Desk, database: Database) -> None:
+    job_id = new_job(desk)
+    claim(desk, job_id, 0)
+    expire(database, 0)
+    with ThreadPoolExecutor(4) as pool:
+        taken = [
+            each for found in pool.map(lambda _: desk.leases.take_back_expired(), range(4)) for each in found
+        ]
+    assert taken == [(job_id, 0)]
+    assert claim(desk, job_id, 0).losses == 1
+
+
+def test_a_retry_forgets_what_was_lost(desk: Desk, database: Database) -> None:
+    job_id = new_job(desk)
+    for _ in range(desk.leases.losses):
+        claim(desk, job_id, 0)
+        expire(database, 0)
+        desk.leases.take_back_expired()
+    again = retry(desk, job_id)
+    assert desk.jobs.shards(again.id)[0].losses == 0
+    assert not desk.jobs.job(again.id).is_final
 
 
 def test_cancelling_stops_workers_and_ends_when_the_last_lets_go(desk: Desk) -> None:

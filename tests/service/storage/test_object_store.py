@@ -77,6 +77,16 @@ def test_keys_are_listed_by_prefix_in_order(store: ObjectStore) -> None:
     assert store.keys("a") == ["a/1", "a/2"]
 
 
+def test_the_size_of_what_lies_below_is_that_of_its_objects(store: ObjectStore) -> None:
+    assert store.size_below("a") == 0
+    for key, size in (("a/1", 10), ("a/b/2", 100), ("ab", 1000), ("c/3", 10_000)):
+        store.write(key, bytes(size))
+    with store.writing("a/4") as file:
+        file.write(bytes(7))
+        assert store.size_below("a") == 110
+    assert store.size_below("a") == 117
+
+
 def test_deleting_takes_everything_below(store: ObjectStore) -> None:
     store.write("a/1", b"x")
     store.write("a/b/2", b"x")
