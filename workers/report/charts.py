@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from service.experiments.wording import counted, percent, point_range, points, with_spread
 from workers.report.drawing import HEAT, INK, LIGHT, as_svg, colour_of, dash_of, shortened
 from workers.report.verdict import METRIC
-from workers.report.wording import counted, percent, point_range, points, with_spread
 
 
 @dataclass(frozen=True, slots=True)

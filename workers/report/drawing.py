@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from workers.report.wording import printable
+from service.experiments.wording import printable
 
 # Slate, blue, orange, green, pink, gold, sky, wine: told apart with every common colour blindness, and 3:1 or
 # more against the page. The first is the quietest, as the first arm is the one that others are compared with.

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from service.experiments.wording import printable
 from workers.report.drawing import DARK
-from workers.report.wording import printable
 
 XYXY = tuple[float, float, float, float]
 TILE_PX = 480

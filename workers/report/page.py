@@ -12,6 +12,16 @@ from markupsafe import Markup
 
 from models.detection.confusion import LEAST_CONFIDENCE
 from models.detection.groups import BRIGHTNESSES, SIZES
+from service.experiments.wording import (
+    counted,
+    percent,
+    point_range,
+    points,
+    printable,
+    share,
+    size_of_test,
+    with_spread,
+)
 from workers.report import charts
 from workers.report.drawing import DARK, LIGHT
 from workers.report.verdict import (
@@ -22,16 +32,6 @@ from workers.report.verdict import (
     outcome_of,
     overlapping_frames,
     what_it_takes,
-)
-from workers.report.wording import (
-    counted,
-    percent,
-    point_range,
-    points,
-    printable,
-    share,
-    size_of_test,
-    with_spread,
 )
 
 # Few units make few different resamples.

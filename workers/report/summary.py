@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from workers.report.verdict import difference_of, gap_of
-from workers.report.wording import (
+from service.experiments.wording import (
     counted,
     point_range,
     points,
@@ -14,6 +13,7 @@ from workers.report.wording import (
     size_of_test,
     with_spread,
 )
+from workers.report.verdict import difference_of, gap_of
 
 
 def render_summary(report: Mapping[str, Any]) -> str:

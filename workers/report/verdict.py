@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import ceil
 from typing import Any
 
-from workers.report.wording import counted, point_range, points, share, size_of_test, with_spread
+from service.experiments.wording import counted, point_range, points, share, size_of_test, with_spread
 
 METRIC = "map50"  # what a verdict speaks about
 

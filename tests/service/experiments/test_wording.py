@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.report.wording import counted, percent, point_range, points, printable, share, with_spread
+from service.experiments.wording import counted, percent, point_range, points, printable, share, with_spread
 
 
 @pytest.mark.parametrize(
