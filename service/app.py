@@ -8,7 +8,8 @@ from fastapi import FastAPI
 
 from service.access.cursors import Cursors
 from service.access.rate_limits import RateLimits
-from service.access.server_secrets import CURSORS, server_secret
+from service.access.server_secrets import CURSORS, SESSIONS, server_secret
+from service.access.sessions import Sessions
 from service.api import (
     datasets,
     experiments,
@@ -17,6 +18,7 @@ from service.api import (
     jobs,
     keys,
     limits,
+    previews,
     quality,
     trainings,
     uploads,
@@ -38,8 +40,10 @@ from service.logs import set_up_logs
 from service.settings import Settings
 from service.storage.import_uris import check_registrations
 from service.storage.object_store import open_store
+from service.thumbnails.thumbnails import Thumbnails
 from service.tracing import trace_requests
 from service.uploads.desk import open_upload_desk
+from service.web.router import FORMS, add_pages
 
 # Somebody waits for the answer, and can ask again; a worker has more patience.
 STORE_ATTEMPTS = 2
@@ -57,6 +61,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         app.state.rate_limits = RateLimits(settings)
         with served_metrics(app, app.state.services):
             yield
+        app.state.services.thumbnails.close()
         app.state.services.database.close()
 
     # FastAPI's pages of documentation load scripts from another host; the document itself is ours.
@@ -71,12 +76,25 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     )
     add_error_handlers(app)
     app.add_middleware(Authentication)
-    add_edge(app, settings)  # around all the others: the last one added is the first one passed
+    add_edge(app, settings, FORMS)  # around all the others: the last one added is the first one passed
     add_metrics(app)  # counts what those refuse, too
     app.include_router(health.router)
-    parts = (uploads, datasets, jobs, generators, trainings, quality, experiments, webhooks, keys, limits)
+    parts = (
+        uploads,
+        datasets,
+        jobs,
+        previews,
+        generators,
+        trainings,
+        quality,
+        experiments,
+        webhooks,
+        keys,
+        limits,
+    )
     for part in parts:
         app.include_router(part.router, prefix="/v1")
+    add_pages(app)
     describe_problems(app)
     trace_requests(app, settings)
     return app
@@ -87,9 +105,10 @@ def open_services(settings: Settings, queue: Queue | None = None) -> Services:
     check_registrations(settings.import_buckets)
     database = Database.of(settings)
     database.migrate()
-    leases = LeaseStore(database, settings.lease_seconds, settings.shard_attempts)
+    leases = LeaseStore.of(database, settings)
     desk = Desk(JobStore(database), Library(database), leases, queue or CeleryQueue(settings))
     cursors = Cursors(server_secret(database, CURSORS), NOBODY.tenant)
+    sessions = Sessions(server_secret(database, SESSIONS))
     store = open_store(settings, STORE_ATTEMPTS)
     uploads = open_upload_desk(settings, database, store)
-    return Services(settings, database, desk, store, cursors, uploads)
+    return Services(settings, database, desk, store, cursors, uploads, sessions, Thumbnails(store))

@@ -65,6 +65,18 @@ class ObjectNotFound(NotFound):
         super().__init__("stored object", key)
 
 
+class ImageUnreadable(NightshiftError):
+    """A stored image of which no smaller one can be made."""
+
+    code = "unreadable-image"
+
+    def __init__(self, frame_id: str) -> None:
+        super().__init__(
+            f"No thumbnail can be made of frame {frame_id[:MOST_ECHOED]!r}.",
+            "Look at the image itself; ingest the dataset again if it is damaged.",
+        )
+
+
 class UnknownGenerator(NightshiftError):
     """No generator of this name is in the catalogue."""
 
@@ -147,6 +159,15 @@ class Unauthorized(NightshiftError):
 
     def __init__(self, message: str = "An API key is needed.") -> None:
         super().__init__(message, "Send `Authorization: Bearer KEY`; here `nightshift key` shows it.")
+
+
+class CrossSite(NightshiftError):
+    code = "cross-site-request"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request was made by a page of another site.", "Open the page here and do it there."
+        )
 
 
 class InsufficientScope(NightshiftError):
@@ -250,6 +271,18 @@ class StorageQuotaExceeded(UploadTooLarge):
             self,
             f"{used_bytes:,} of {limit_bytes:,} bytes are in use; the upload does not fit into the rest.",
             "Delete what is no longer needed, or ask for a larger quota.",
+        )
+
+
+class StorageFull(NightshiftError):
+    """A job would make a dataset, and the tenant has no room left for any."""
+
+    code = "storage-full"
+
+    def __init__(self, limit_bytes: int, used_bytes: int) -> None:
+        super().__init__(
+            f"{used_bytes:,} of {limit_bytes:,} bytes are in use; there is no room for another dataset.",
+            "Delete uploads or datasets that are no longer needed, or ask for a larger quota.",
         )
 
 

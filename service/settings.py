@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", repr=False)
     """SQLAlchemy URL; empty: SQLite in `data_dir`. PostgreSQL: postgresql+psycopg://user@host/name"""
     database_connections: int = Field(default=20, ge=1)
-    """How many connections to PostgreSQL one process has at most."""
+    """How many connections to the database one process has at most."""
     database_timeout_seconds: Seconds = 30.0
     """How long one statement may take on PostgreSQL."""
     store_url: str = ""
@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     """How long a shard should take: long enough to hide its overhead, short enough to lose little."""
     shard_attempts: int = Field(default=4, ge=1)
     """A shard that fails so often with an unforeseen error fails its job."""
+    shard_losses: int = Field(default=20, ge=1)
+    """A shard that cannot be split (planning, publishing, a training up to its next checkpoint) and loses its
+    worker so often, killed or never heard of again, fails its job. More than chance kills in a row."""
     strikes: int = Field(default=3, ge=1)
     """An image that is seen to kill its worker so often is left out, and named in the report. Twice may be
     chance: whoever kills processes for want of memory asks no image."""
@@ -95,7 +98,8 @@ class Settings(BaseSettings):
     """A complete upload is removed after this time, as soon as no job that has not ended names it: datasets
     and generators have what they need of it. A failed ingest can be retried for so long."""
     max_stored_bytes: int = Field(default=200 * 2**30, gt=0)
-    """What the uploads of one tenant may come to, those that are under way included."""
+    """What the uploads and datasets of one tenant may come to, uploads that are under way included. A dataset
+    counts once it is ready; from then on no other is begun if it was too much."""
     max_active_jobs: int = Field(default=32, gt=0)
     """How many jobs of one tenant may be queued or running at a time."""
     requests_per_second: float = Field(default=10.0, ge=0)

@@ -46,7 +46,8 @@ class Part:
 class Stack:
     """`with Stack(data_dir, port) as stack: stack.watch()`. Logs go to `data_dir/logs`.
 
-    Once it runs `key` is that of the local user, with all scopes. `listening`: elsewhere than on `port`.
+    Once it runs `key` is that of the local user, with all scopes, and `page_url` signs that user in to the
+    page. `listening`: elsewhere than on `port`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Stack:
         self.listening = listening or Listening(HOST, port)
         self.port = self.listening.port
         self.key = ""
+        self.page_url = ""
         self._logs: list[IO[bytes]] = []
         python = [sys.executable, "-m"]
         server = [*python, "service.server", *self.listening.arguments()]
@@ -80,11 +82,13 @@ class Stack:
 
     def __enter__(self) -> "Stack":
         # The database library, which no other command needs.
-        from service.access.local_key import local_key  # noqa: PLC0415
+        from service.access.local_key import local_key, sign_in_link  # noqa: PLC0415
 
         refuse_taken(self.port, self.listening.host)
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        self.key = local_key(Settings(data_dir=self.data_dir))
+        settings = Settings(data_dir=self.data_dir)
+        self.key = local_key(settings)
+        self.page_url = self.url + sign_in_link(settings, self.key)
         for part in self._parts:
             self._start(part)
         return self

@@ -3,13 +3,25 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, null, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    func,
+    insert,
+    null,
+    select,
+    true,
+    update,
+)
 
 from service.access.caller import Caller
 from service.access.keys import ApiKey, KeyText, check_tenant, mint, parse
 from service.access.scopes import Scope
 from service.errors import IllegalTransition, NotFound, Unauthorized
 from service.jobs.database import Database, database_now
+from service.jobs.idempotency import note_made
 from service.jobs.tables import LOCAL_TENANT
 from service.jobs.tables import api_keys as table
 
@@ -94,24 +106,35 @@ class KeyStore:
         presented = parse(text)
         if presented is None:
             raise Unauthorized("The API key is malformed.")
-        query = select(table, _is_valid().label("is_valid"), _is_to_be_noted().label("is_to_be_noted")).where(
-            table.c.id == presented.id
-        )
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().first()
+            row = connection.execute(_PRESENTED, {"key_id": presented.id}).mappings().first()
         is_known = presented.matches(_NO_SECRET if row is None else row["secret_sha256"])
         # One answer for all of these: whoever tries keys learns nothing of them.
         if row is None or not is_known or not row["is_valid"]:
             raise Unauthorized("The API key is not valid: it is unknown, expired or revoked.")
         if row["is_to_be_noted"]:
-            self._note_use(presented)
+            self._note_use(presented.id)
         return Caller(presented.id, row["tenant"], _scopes(row["scopes"]))
 
-    def _note_use(self, used: KeyText) -> None:
+    def caller_by_id(self, key_id: str) -> Caller:
+        """For those who have shown the key before, such as by a cookie.
+
+        Raises:
+            Unauthorized: the key is no longer valid.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(_PRESENTED, {"key_id": key_id}).mappings().first()
+        if row is None or not row["is_valid"]:
+            raise Unauthorized("The API key is not valid: it is unknown, expired or revoked.")
+        if row["is_to_be_noted"]:
+            self._note_use(key_id)
+        return Caller(key_id, row["tenant"], _scopes(row["scopes"]))
+
+    def _note_use(self, key_id: str) -> None:
         with self._database.writing() as connection:
             connection.execute(
                 update(table)
-                .where(table.c.id == used.id, _is_to_be_noted())
+                .where(table.c.id == key_id, _is_to_be_noted())
                 .values(last_used_at=database_now())
             )
 
@@ -133,6 +156,7 @@ def _add(
         "expires_at": null() if valid_seconds is None else database_now() + valid_seconds,
     }
     connection.execute(insert(table).values(**row))
+    note_made(connection, text.id)
     return text
 
 
@@ -152,3 +176,9 @@ def _scopes(words: list[str]) -> frozenset[Scope]:
     """A scope that this version does not know, of a key made by another, allows nothing here."""
     known = {str(scope) for scope in Scope}
     return frozenset(Scope(word) for word in words if word in known)
+
+
+# Put together once: every request asks it.
+_PRESENTED = select(table, _is_valid().label("is_valid"), _is_to_be_noted().label("is_to_be_noted")).where(
+    table.c.id == bindparam("key_id")
+)

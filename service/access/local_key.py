@@ -5,6 +5,8 @@ from pathlib import Path
 
 from service.access.key_store import KeyStore
 from service.access.scopes import ALL_SCOPES
+from service.access.server_secrets import SESSIONS, server_secret
+from service.access.sessions import Sessions
 from service.errors import Unauthorized
 from service.jobs.database import Database
 from service.jobs.tables import LOCAL_TENANT
@@ -25,6 +27,16 @@ def local_key(settings: Settings) -> str:
             key = store.create("local user", ALL_SCOPES).text
             write_private(file, json.dumps({"key": key}))
         return key
+    finally:
+        database.close()
+
+
+def sign_in_link(settings: Settings, key: str) -> str:
+    """The path that signs the key's owner in to the page."""
+    database = Database.of(settings)
+    try:
+        sessions = Sessions(server_secret(database, SESSIONS))
+        return f"/sign-in/{sessions.link(KeyStore(database).caller(key).key_id)}"
     finally:
         database.close()
 

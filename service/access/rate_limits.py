@@ -23,6 +23,8 @@ Answer = TypeVar("Answer")
 REDIS_PATIENCE_SECONDS = 0.25
 # A Redis that is away is not asked again at once: each question would cost its patience.
 REDIS_REST_SECONDS = 5.0
+# A page of sixty frames is one look of one person, and sixty requests.
+PAGE_FACTOR = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +46,20 @@ class Allowance:
 class RateLimits:
     def __init__(self, settings: Settings) -> None:
         self._requests = _request_limit(settings)
+        self._page_requests = _request_limit(settings, PAGE_FACTOR)
         self._failures = RateLimitItemPerMinute(settings.failed_keys_per_minute)
         self._here = MovingWindowRateLimiter(MemoryStorage())
         self._shared = _shared_limiter(settings.broker_url)
         self._rests_until = 0.0
 
-    def admit(self, key_id: str) -> Allowance | None:
+    def admit(self, key_id: str, is_page: bool = False) -> Allowance | None:
         """One request more with this key; None if there is no limit. An allowance whose `remaining` is
-        negative is a refusal.
+        negative is a refusal. A browser that has signed in with it is counted apart, and may send more.
         """
-        limit = self._requests
+        limit, counted_as = (self._page_requests, "page") if is_page else (self._requests, "key")
         if limit is None:
             return None
-        return self._ask(lambda counter: _count(counter, limit, "key", key_id))
+        return self._ask(lambda counter: _count(counter, limit, counted_as, key_id))
 
     def note_failure(self, address: str) -> None:
         """Raises:
@@ -84,11 +87,11 @@ def _count(counter: MovingWindowRateLimiter, limit: RateLimitItem, *names: str) 
     return Allowance(limit.amount, window.remaining if is_admitted else -1, reset_after)
 
 
-def _request_limit(settings: Settings) -> RateLimitItem | None:
+def _request_limit(settings: Settings, factor: int = 1) -> RateLimitItem | None:
     if settings.requests_per_second == 0:
         return None
     seconds = max(1, round(settings.request_burst / settings.requests_per_second))
-    return RateLimitItemPerSecond(round(settings.requests_per_second * seconds), seconds)
+    return RateLimitItemPerSecond(round(factor * settings.requests_per_second * seconds), seconds)
 
 
 def _shared_limiter(broker_url: str) -> MovingWindowRateLimiter | None:

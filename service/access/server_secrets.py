@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from service.jobs.database import Database, database_now
 from service.jobs.tables import server_secrets as table
 
-CURSORS = "cursors"
+CURSORS, SESSIONS = "cursors", "sessions"
 
 
 def server_secret(database: Database, name: str) -> str:

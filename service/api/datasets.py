@@ -1,17 +1,27 @@
 """Datasets: made from an upload, read page by page, downloaded as a stream."""
 
-import json
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.access.scopes import Scope
 from service.api.authentication import needs
-from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following
-from service.api.downloads import ELSEWHERE, KEPT, attachment, content, elsewhere, streamed
+from service.api.byte_ranges import Part
+from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following, services
+from service.api.downloads import (
+    ELSEWHERE,
+    KEPT,
+    attachment,
+    content,
+    content_in_parts,
+    download,
+    elsewhere,
+    made_while_sent,
+    stored,
+)
 from service.api.idempotency import IdempotentRoute
 from service.api.jobs import job_report, job_view
 from service.api.views import DatasetAndJob, DatasetView, FrameView, Page
@@ -20,13 +30,26 @@ from service.datasets.plan import Options
 from service.datasets.selection import Selection
 from service.errors import NotFound
 from service.exports import ExportFormat, export_zip
+from service.frames.filter import FrameFilter
+from service.frames.page import frame_page
+from service.jobs.job import Job
 from service.jobs.removal import remove_dataset
 from service.jobs.submit import IngestWish, submit_ingest
 from service.storage import keys
 from service.storage.import_uris import BucketFolder, registered_folder
 
-router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=IdempotentRoute)
+
+class DatasetRoute(IdempotentRoute):
+    """Its requests make a dataset, by a job."""
+
+    def again(self, request: Request, made_id: str) -> BaseModel:
+        here = services(request)
+        return _dataset_and_job(here, here.desk.jobs.job(made_id))
+
+
+router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=DatasetRoute)
 SUFFIXES = {".jpg": "image/jpeg", ".png": "image/png"}
+Word = Annotated[str | None, Query(max_length=200)]
 NOT_READY: dict[int | str, dict[str, Any]] = {409: {}}
 
 
@@ -53,6 +76,18 @@ class NewDataset(BaseModel):
         if (self.upload_id is None) == (self.source_uri is None):
             raise ValueError("give one of upload_id and source_uri")
         return self
+
+
+def frame_filter(
+    timeofday: Word = None, category: Word = None, split: Split | None = None, suspect: bool | None = None,
+    text: Annotated[str | None, Query(max_length=200, description="a part of the frame's id")] = None,
+) -> FrameFilter:  # fmt: skip
+    """`timeofday`: a tag, or "untagged". `category`: at least one object of it. `suspect`: whether the pixels
+    contradict the tag."""
+    return FrameFilter(timeofday, category, split, suspect, text)
+
+
+Wanted = Annotated[FrameFilter, Depends(frame_filter)]
 
 
 class FileName(StrEnum):
@@ -84,8 +119,7 @@ def create_dataset(wish: NewDataset, here: Here) -> DatasetAndJob:
             folder=_folder(here, wish.source_uri),
         ),
     )
-    dataset = here.desk.library.dataset(str(job.result_id))
-    return DatasetAndJob(dataset=DatasetView.of(dataset), job=job_view(here, job))
+    return _dataset_and_job(here, job)
 
 
 @router.get("", dependencies=[needs(Scope.DATASETS_READ)])
@@ -117,65 +151,80 @@ def get_report(dataset_id: str, here: Here) -> dict[str, Any]:
 
 
 @router.get("/{dataset_id}/frames", responses=NOT_READY, dependencies=[needs(Scope.DATASETS_READ)])
-def list_frames(dataset_id: str, here: Here, limit: Limit = 50, cursor: Cursor = None) -> Page[FrameView]:
-    """The manifest, page by page."""
+def list_frames(
+    dataset_id: str, here: Here, wanted: Wanted, limit: Limit = 50, cursor: Cursor = None
+) -> Page[FrameView]:
+    """The manifest, page by page. Where few frames are wanted a page may hold fewer than `limit`, or none,
+    and have a `next_cursor` all the same: no request searches for long. A cursor is good for its own filter.
+    """
     dataset = here.desk.library.ready_dataset(dataset_id)
-    listing = f"frames of {dataset.id}"
+    listing = f"frames of {dataset.id} {wanted.digest}"
     start_byte = 0 if cursor is None else here.cursors.decode(listing, cursor, int)[0]
-    lines, next_byte = _manifest_lines(here, dataset.id, start_byte, limit)
-    items = [_frame_view(dataset.id, json.loads(line)) for line in lines]
-    next_cursor = None if next_byte is None else here.cursors.encode(listing, [next_byte])
-    return Page(items=items, next_cursor=next_cursor)
+    page = frame_page(here.store, dataset.id, wanted, start_byte, limit)
+    next_cursor = None if page.next_byte is None else here.cursors.encode(listing, [page.next_byte])
+    return Page(items=[_frame_view(dataset.id, entry) for entry in page.entries], next_cursor=next_cursor)
 
 
-@router.get(
+@download(
+    router,
     "/{dataset_id}/frames/{split}/{frame_id}/image",
-    response_class=Response,
-    responses=content(*SUFFIXES.values()) | ELSEWHERE | NOT_READY,
-    dependencies=[needs(Scope.DATASETS_READ)],
+    Scope.DATASETS_READ,
+    content_in_parts(*SUFFIXES.values()) | ELSEWHERE | NOT_READY,
 )
-def get_image(dataset_id: str, split: Split, frame_id: str, here: Here) -> Response:
+def get_image(dataset_id: str, split: Split, frame_id: str, here: Here, part: Part) -> Response:
     dataset = here.desk.library.ready_dataset(dataset_id)
     for suffix, media_type in SUFFIXES.items():
         key = keys.dataset(dataset.id, keys.image(split, frame_id, suffix))
         if "/" not in frame_id and here.store.exists(key):
-            return elsewhere(here.store, key, media_type, "inline") or Response(
-                here.store.read(key), media_type=media_type, headers=KEPT
-            )
+            link = elsewhere(here.store, key, part, media_type, "inline")
+            return link or stored(here.store, key, part, media_type, **KEPT)
     raise NotFound("frame", frame_id)
 
 
 @router.get(
-    "/{dataset_id}/files/{name}",
-    response_class=PlainTextResponse,
-    responses=ELSEWHERE | NOT_READY,
+    "/{dataset_id}/frames/{split}/{frame_id}/thumbnail",
+    response_class=Response,
+    responses=content("image/jpeg") | NOT_READY,
     dependencies=[needs(Scope.DATASETS_READ)],
 )
-def get_file(dataset_id: str, name: FileName, here: Here) -> Response:
+async def get_thumbnail(dataset_id: str, split: Split, frame_id: str, here: Here) -> Response:
+    """A JPEG of 320 pixels' width, or less where the image is small; made when it is first asked for."""
+    dataset = await run_in_threadpool(here.desk.library.ready_dataset, dataset_id)
+    data = await here.thumbnails.of(dataset, split, frame_id)
+    return Response(data, media_type="image/jpeg", headers=KEPT)
+
+
+@download(
+    router,
+    "/{dataset_id}/files/{name}",
+    Scope.DATASETS_READ,
+    content_in_parts("text/plain") | ELSEWHERE | NOT_READY,
+)
+def get_file(dataset_id: str, name: FileName, here: Here, part: Part) -> Response:
     """The dataset's card, data.yaml or manifest."""
     dataset = here.desk.library.ready_dataset(dataset_id)
     key = keys.dataset(dataset.id, name)
     kept_as = attachment(f"{dataset.id}-{name}")["Content-Disposition"]
-    link = elsewhere(here.store, key, "text/plain; charset=utf-8", kept_as)
-    return link or streamed(here.store, key, "text/plain")
+    link = elsewhere(here.store, key, part, "text/plain; charset=utf-8", kept_as)
+    return link or stored(here.store, key, part, "text/plain")
 
 
-@router.get(
-    "/{dataset_id}/archive",
-    response_class=Response,
-    responses=content("application/zip") | NOT_READY,
-    dependencies=[needs(Scope.DATASETS_READ)],
-)
+@download(router, "/{dataset_id}/archive", Scope.DATASETS_READ, content("application/zip") | NOT_READY)
 def get_archive(
-    dataset_id: str, here: Here, form: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.YOLO
-) -> StreamingResponse:
+    dataset_id: str,
+    here: Here,
+    part: Part,
+    form: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.YOLO,
+) -> Response:
     """The whole dataset as a zip, made while it is sent."""
     dataset = here.desk.library.ready_dataset(dataset_id)
-    return StreamingResponse(
-        export_zip(here.store, dataset, form),
-        media_type="application/zip",
-        headers=attachment(f"{dataset.id}-{form}.zip"),
-    )
+    kept_as = attachment(f"{dataset.id}-{form}.zip")
+    return made_while_sent(export_zip(here.store, dataset, form), part, "application/zip", **kept_as)
+
+
+def _dataset_and_job(here: Services, job: Job) -> DatasetAndJob:
+    dataset = here.desk.library.dataset(str(job.result_id))
+    return DatasetAndJob(dataset=DatasetView.of(dataset), job=job_view(here, job))
 
 
 def _folder(here: Services, source_uri: str | None) -> BucketFolder | None:
@@ -184,21 +233,7 @@ def _folder(here: Services, source_uri: str | None) -> BucketFolder | None:
     return registered_folder(source_uri, here.settings.import_buckets, here.caller.tenant)
 
 
-def _manifest_lines(
-    here: Here, dataset_id: str, start_byte: int, limit: int
-) -> tuple[list[bytes], int | None]:
-    """Lines from a byte on, and where the next page starts: a page costs the same anywhere in the file."""
-    lines: list[bytes] = []
-    with here.store.open(keys.manifest(dataset_id)) as file:
-        file.seek(start_byte)
-        for line in file:
-            if len(lines) == limit:
-                return lines, start_byte
-            lines.append(line)
-            start_byte += len(line)
-    return lines, None
-
-
 def _frame_view(dataset_id: str, entry: dict[str, Any]) -> FrameView:
     split, frame_id = entry["frame"]["split"], entry["frame"]["id"]
-    return FrameView(entry=entry, image_url=f"/v1/datasets/{dataset_id}/frames/{split}/{frame_id}/image")
+    frame_url = f"/v1/datasets/{dataset_id}/frames/{split}/{frame_id}"
+    return FrameView(entry=entry, image_url=f"{frame_url}/image", thumbnail_url=f"{frame_url}/thumbnail")

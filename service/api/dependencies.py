@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 
 from service.access.caller import Caller
 from service.access.cursors import Cursors
+from service.access.sessions import Sessions
 from service.errors import Unauthorized
 from service.jobs.database import Database
 from service.jobs.job import Job
@@ -17,6 +18,7 @@ from service.jobs.store import JobStore
 from service.jobs.submit import Desk
 from service.settings import Settings
 from service.storage.object_store import ObjectStore
+from service.thumbnails.thumbnails import Thumbnails
 from service.uploads.desk import UploadDesk
 from service.webhooks.records import Delivery
 
@@ -34,11 +36,14 @@ class Services:
     store: ObjectStore
     cursors: Cursors
     uploads: UploadDesk
+    sessions: Sessions
+    thumbnails: Thumbnails
     caller: Caller = NOBODY
 
     def for_caller(self, caller: Caller) -> "Services":
-        tenant, most_active = caller.tenant, self.settings.max_active_jobs
-        jobs, library = JobStore(self.database, tenant, most_active), Library(self.database, tenant)
+        tenant, settings = caller.tenant, self.settings
+        jobs = JobStore(self.database, tenant, settings.max_active_jobs, settings.max_stored_bytes)
+        library = Library(self.database, tenant)
         return replace(
             self,
             desk=replace(self.desk, jobs=jobs, library=library),
@@ -68,8 +73,17 @@ def services(request: Request) -> Services:
     return opened(request).for_caller(caller_of(request))
 
 
-Opened = Annotated[Services, Depends(opened)]
-Here = Annotated[Services, Depends(services)]
+# What is not async is called in a thread. These wait for nothing, and a thread costs more than they do.
+async def _opened(request: Request) -> Services:
+    return opened(request)
+
+
+async def _services(request: Request) -> Services:
+    return services(request)
+
+
+Opened = Annotated[Services, Depends(_opened)]
+Here = Annotated[Services, Depends(_services)]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many items at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
 

@@ -23,14 +23,17 @@ log = structlog.get_logger(__name__)
 STATUS: dict[type[errors.NightshiftError], int] = {
     errors.Unauthorized: 401,
     errors.InsufficientScope: 403,
+    errors.CrossSite: 403,
     errors.TooManyRequests: 429,
     errors.TooManyJobs: 429,
     errors.BrokenCursor: 422,
     errors.ForeignCursor: 400,
     errors.InUse: 409,
     errors.StorageQuotaExceeded: 413,
+    errors.StorageFull: 409,
     errors.NotFound: 404,
     errors.ObjectNotFound: 404,
+    errors.ImageUnreadable: 422,
     errors.UnknownGenerator: 422,
     errors.InvalidRequest: 422,
     errors.UriNotAllowed: 422,
@@ -62,6 +65,7 @@ STATUS: dict[type[errors.NightshiftError], int] = {
     refusals.BodyTooLarge: 413,
     refusals.TargetTooLong: 414,
     refusals.UnsupportedMediaType: 415,
+    refusals.RangeNotSatisfiable: 416,
     refusals.MisdirectedRequest: 421,
     refusals.HeadersTooLarge: 431,
 }
@@ -94,6 +98,8 @@ def problem_of(error: errors.NightshiftError) -> JSONResponse:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.TooManyRequests | errors.TooManyJobs | errors.Unavailable | tus.UploadLocked):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, refusals.RangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.size_bytes}"
     if isinstance(error, tus.OffsetMismatch):
         response.headers["Upload-Offset"] = str(error.offset_bytes)
     return response
@@ -106,7 +112,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return invalid_request([(_pointer(each["loc"][1:]), each["msg"]) for each in error.errors()])
+        return fault_of(error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -116,6 +122,10 @@ def add_error_handlers(app: FastAPI) -> None:
         if error.status_code == 405:
             response.headers["Allow"] = ", ".join(_methods(app, request.scope["path"]))
         return response
+
+
+def fault_of(error: RequestValidationError) -> JSONResponse:
+    return invalid_request([(_pointer(each["loc"][1:]), each["msg"]) for each in error.errors()])
 
 
 def answer_to_failure(error: Exception, path: str) -> JSONResponse:

@@ -8,11 +8,11 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from service.access.scopes import Scope
 from service.api.authentication import needs
+from service.api.byte_ranges import Part
 from service.api.dependencies import Here, Services
-from service.api.downloads import attachment, content, streamed
+from service.api.downloads import attachment, content, content_in_parts, download, stored
 from service.api.experiment_wishes import NewExperiment
-from service.api.idempotency import IdempotentRoute
-from service.api.jobs import job_view
+from service.api.jobs import JobRoute, job_view
 from service.api.views import ArmView, ExperimentView, JobView, RunView
 from service.errors import InvalidRequest, NotFound, ObjectNotFound
 from service.experiments.arms import PRETRAINING, training_runs
@@ -21,7 +21,7 @@ from service.jobs.job import DETECTOR_EVENT, Job, JobKind, ShardState, Stage
 from service.jobs.store import JobStore
 from service.storage import keys
 
-router = APIRouter(prefix="/experiments", tags=["experiments"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/experiments", tags=["experiments"], route_class=JobRoute)
 MAX_EVENTS = 100_000
 # Names of files and categories are strangers' words; whatever one of them might smuggle in must not run.
 PAGE_HEADERS = {
@@ -83,13 +83,13 @@ def get_summary(job_id: str, here: Here) -> Response:
     return Response(_found(here, job_id, keys.report_summary(job_id)), media_type="text/markdown")
 
 
-@router.get(
+@download(
+    router,
     "/{job_id}/detectors/{arm}/{seed}",
-    response_class=Response,
-    responses=content("application/octet-stream"),
-    dependencies=[needs(Scope.JOBS_READ)],
+    Scope.JOBS_READ,
+    content_in_parts("application/octet-stream"),
 )
-def get_detector(job_id: str, arm: str, seed: int, here: Here) -> Response:
+def get_detector(job_id: str, arm: str, seed: int, here: Here, part: Part) -> Response:
     """The best weights of an arm with a seed, as Ultralytics loads them. An arm that brightens test frames
     uses the baseline's.
     """
@@ -103,7 +103,7 @@ def get_detector(job_id: str, arm: str, seed: int, here: Here) -> Response:
     ):  # until it has looked at the test frames it may change
         raise NotFound(f"finished detector of seed {seed} for arm", arm)
     name = f"{job.spec['detector']['name']}-{arm}-{seed}.pt"
-    return streamed(here.store, key, "application/octet-stream", **attachment(name))
+    return stored(here.store, key, part, "application/octet-stream", **attachment(name))
 
 
 def _experiment(jobs: JobStore, job_id: str) -> Job:

@@ -6,17 +6,17 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.scopes import Scope
-from service.api.authentication import needs
+from service.api.authentication import Needed, needs
 from service.api.dependencies import Here
-from service.api.idempotency import IdempotentRoute
-from service.api.jobs import job_view
+from service.api.jobs import JobRoute, job_view
 from service.api.views import GeneratorView, JobView, Page
 from service.catalogue import BUNDLED, GeneratorCard
 from service.jobs.submit import GeneratorImportWish, submit_generator_import
 
 GENERATOR_NAME = r"^[a-z0-9][a-z0-9._-]{0,79}$"
 MOST_PARTS = 8
-router = APIRouter(prefix="/generators", tags=["generators"], route_class=IdempotentRoute)
+SHARES = Needed(frozenset({Scope.OPERATOR}))
+router = APIRouter(prefix="/generators", tags=["generators"], route_class=JobRoute)
 
 
 class NewGenerator(BaseModel):
@@ -25,7 +25,7 @@ class NewGenerator(BaseModel):
     `part_upload_ids`: the further files of a checkpoint that comes in several, such as the two networks of
     KinD's TensorFlow code. `options`: what the tensors do not show, such as the `align_corners` of an
     EnlightenGAN, or the `ratio` by which a KinD brightens unless told otherwise. `shared`: for every
-    tenant of this server, not for this one alone.
+    tenant of this server, not for this one alone; the key needs the scope operator too.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -54,6 +54,8 @@ def get_generator(reference: str, here: Here) -> GeneratorView:
 @router.post("", status_code=202, dependencies=[needs(Scope.ADMIN)])
 def import_generator(wish: NewGenerator, here: Here) -> JobView:
     """Convert a checkpoint and add it to the catalogue. Answers at once; follow the job."""
+    if wish.shared:
+        SHARES.check(here.caller)
     return job_view(here, submit_generator_import(here.desk, GeneratorImportWish(**wish.model_dump())))
 
 

@@ -1,4 +1,8 @@
-"""`Idempotency-Key` on every POST: the same key and body get the first answer again."""
+"""`Idempotency-Key` on every POST: the same key and body get the first answer again.
+
+If the server ended between making something and keeping its answer, what was made is found by the key, and
+the answer is put together anew: see `service.jobs.idempotency` for why nothing can be made twice.
+"""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -7,11 +11,12 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from service.api.authentication import Needed
 from service.api.dependencies import caller_of, opened
 from service.errors import InvalidRequest
-from service.jobs.idempotency import IdempotencyStore, KeptAnswer
+from service.jobs.idempotency import Claim, IdempotencyStore, KeptAnswer, Made
 
 HEADER = "idempotency-key"
 MAX_KEY_LENGTH = 200
@@ -32,13 +37,40 @@ class IdempotentRoute(APIRoute):
             for dependency in self.dependencies:
                 if isinstance(dependency.dependency, Needed):
                     dependency.dependency.check(caller_of(request))
-            return await _once(request, key, handle, self.kept)
+            return await self._once(request, key, handle)
 
         return handle_once
 
     def kept(self, body: str) -> str:
         """What is kept of an answer, and given when it is asked for again."""
         return body
+
+    def again(self, request: Request, made_id: str) -> BaseModel:
+        """The answer of an earlier request like this one, which made this."""
+        raise NotImplementedError(f"{request.url.path} made {made_id} and cannot say so again")
+
+    async def _once(self, request: Request, key: str, handle: Handler) -> Response:
+        _check_length(key)
+        store = _store(request)
+        begun = await run_in_threadpool(store.begin, key, _path(request), await request.body())
+        if not isinstance(begun, Claim):
+            return await run_in_threadpool(self._repeated, request, begun)
+        try:
+            with begun.held():
+                response = await handle(request)
+        except BaseException:
+            await run_in_threadpool(store.abandon, begun)
+            raise
+        kept = KeptAnswer(response.status_code, self.kept(bytes(response.body).decode()))
+        await run_in_threadpool(store.finish, begun, kept)
+        return response
+
+    def _repeated(self, request: Request, begun: Made | KeptAnswer) -> Response:
+        if isinstance(begun, Made):
+            view = self.again(request, begun.id)
+            begun = KeptAnswer(self.status_code or 200, view.model_dump_json(by_alias=True))
+        headers = {"Idempotent-Replay": "true"}
+        return Response(begun.body, begun.status, headers, media_type="application/json")
 
 
 class SecretiveRoute(IdempotentRoute):
@@ -55,43 +87,34 @@ def _without_keys(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _once(request: Request, key: str, handle: Handler, keep: Callable[[str], str]) -> Response:
-    _check_length(key)
-    store = IdempotencyStore(opened(request).database, caller_of(request).tenant)
-    path = request.url.path[:MAX_KEY_LENGTH]
-    kept = await run_in_threadpool(store.begin, key, path, await request.body())
-    if kept is not None:
-        headers = {"Idempotent-Replay": "true"}
-        return Response(kept.body, kept.status, headers, media_type="application/json")
-    try:
-        response = await handle(request)
-    except BaseException:
-        await run_in_threadpool(store.abandon, key, path)
-        raise
-    await run_in_threadpool(
-        store.finish, key, path, KeptAnswer(response.status_code, keep(bytes(response.body).decode()))
-    )
-    return response
-
-
 def made_once(request: Request, wish: bytes, make: Callable[[], str]) -> tuple[str, bool]:
     """For a route whose body is no JSON: the id of what it makes, and whether it was made just now."""
     key = request.headers.get(HEADER)
     if key is None:
         return make(), True
     _check_length(key)
-    store = IdempotencyStore(opened(request).database, caller_of(request).tenant)
-    path = request.url.path[:MAX_KEY_LENGTH]
-    kept = store.begin(key, path, wish)
-    if kept is not None:
-        return kept.body, False
+    store = _store(request)
+    begun = store.begin(key, _path(request), wish)
+    if isinstance(begun, Made):
+        return begun.id, False
+    if isinstance(begun, KeptAnswer):
+        return begun.body, False
     try:
-        made = make()
+        with begun.held():
+            made = make()
     except BaseException:
-        store.abandon(key, path)
+        store.abandon(begun)
         raise
-    store.finish(key, path, KeptAnswer(201, made))
+    store.finish(begun, KeptAnswer(201, made))
     return made, True
+
+
+def _store(request: Request) -> IdempotencyStore:
+    return IdempotencyStore(opened(request).database, caller_of(request).tenant)
+
+
+def _path(request: Request) -> str:
+    return request.url.path[:MAX_KEY_LENGTH]
 
 
 def _check_length(key: str) -> None:

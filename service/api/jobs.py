@@ -6,14 +6,14 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.scopes import Scope
 from service.api.authentication import needs
-from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following
+from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following, services
 from service.api.downloads import content
 from service.api.experiment_wishes import ThenTrain
 from service.api.idempotency import IdempotentRoute
@@ -27,8 +27,22 @@ from service.jobs.results import report_so_far
 from service.jobs.submit import TranslationWish, retry, submit_translation
 from service.storage import keys
 
-router = APIRouter(tags=["jobs"], route_class=IdempotentRoute)
+
+class JobRoute(IdempotentRoute):
+    """Its requests make a job."""
+
+    def again(self, request: Request, made_id: str) -> BaseModel:
+        here = services(request)
+        return job_view(here, here.desk.jobs.job(made_id))
+
+
+router = APIRouter(tags=["jobs"], route_class=JobRoute)
 PROGRESS_EVERY_SECONDS = 0.5
+Name = Annotated[str, Field(max_length=200)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=LOWEST_RATIO, le=HIGHEST_RATIO, allow_inf_nan=False)]
+JpegQuality = Annotated[int, Field(ge=1, le=100)]
 
 
 def found_job(job_id: str, here: Here) -> Job:
@@ -51,13 +65,13 @@ class NewTranslation(BaseModel):
 
     dataset_id: str
     generator: str
-    name: Annotated[str, Field(max_length=200)] = ""
+    name: Name = ""
     select: dict[str, list[str]] = {}
     preview: Annotated[int, Field(ge=0, le=64)] = 0
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    ratio: Annotated[float, Field(ge=LOWEST_RATIO, le=HIGHEST_RATIO, allow_inf_nan=False)] | None = None
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 95
+    seed: Seed = 0
+    strength: Strength = 1.0
+    ratio: Ratio | None = None
+    jpeg_quality: JpegQuality = 95
     batch_size: Annotated[int, Field(ge=0, le=256)] = 0
     error_budget: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05
     quality_frames: Annotated[int, Field(ge=0, le=100_000)] = 256
@@ -77,10 +91,14 @@ def create_translation(wish: NewTranslation, here: Here) -> JobView:
 
 @router.get("/jobs", dependencies=[needs(Scope.JOBS_READ)])
 def list_jobs(
-    here: Here, limit: Limit = 50, cursor: Cursor = None, kind: JobKind | None = None
+    here: Here,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    kind: JobKind | None = None,
+    state: Annotated[list[JobState] | None, Query(description="repeated: any of them")] = None,
 ) -> Page[JobView]:
     """Newest first."""
-    found = here.desk.jobs.jobs(limit + 1, age_cursor(here, "jobs", cursor), kind)
+    found = here.desk.jobs.jobs(limit + 1, age_cursor(here, "jobs", cursor), kind, state or ())
     next_cursor = following(here, "jobs", found, limit)
     return Page(items=[job_view(here, job) for job in found[:limit]], next_cursor=next_cursor)
 

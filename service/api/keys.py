@@ -2,24 +2,33 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.key_store import KeyStore, NewKey
 from service.access.scopes import Scope
 from service.api.access_views import KeyView, NewKeyView, RotatedKeyView
 from service.api.authentication import needs
-from service.api.dependencies import Here, Services
+from service.api.dependencies import Here, Services, services
 from service.api.idempotency import SecretiveRoute
 from service.api.views import Page
 from service.errors import InsufficientScope
 
-router = APIRouter(
-    prefix="/keys", tags=["keys"], route_class=SecretiveRoute, dependencies=[needs(Scope.ADMIN)]
-)
 DAY_SECONDS = 24 * 3600.0
 MOST_DAYS = 3650
 MOST_GRACE_SECONDS = 30 * DAY_SECONDS
+
+
+class KeyRoute(SecretiveRoute):
+    """An answer that was lost is given again without the key, which nobody knows any more: revoke it."""
+
+    def again(self, request: Request, made_id: str) -> BaseModel:
+        store, old_id = _store(services(request)), request.path_params.get("key_id")
+        new = NewKeyView(**KeyView.of(store.key(made_id)).model_dump(), key=None)
+        return new if old_id is None else RotatedKeyView(new=new, old=KeyView.of(store.key(old_id)))
+
+
+router = APIRouter(prefix="/keys", tags=["keys"], route_class=KeyRoute, dependencies=[needs(Scope.ADMIN)])
 
 
 class NewKeyWish(BaseModel):

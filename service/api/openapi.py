@@ -11,13 +11,13 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from service.api.edge.layers import STREAMED
+from service.api.edge.layers import UPLOADS
 from service.api.errors import PROBLEM_TYPE
 
 ANY = (400, 414, 421, 431)
 GUARDED = (401, 403, 429, 503)
 WITH_BODY = (408, 413, 415)
-HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+HEADERS = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After"}
 DESCRIPTIONS = {
     400: "not what an honest client sends",
     401: "no key, or one that is not valid",
@@ -29,6 +29,7 @@ DESCRIPTIONS = {
     412: "another version of tus than is spoken here",
     413: "larger than allowed",
     415: "not the kind of body that is taken here",
+    416: "the range begins behind the end",
     421: "the server does not go by the name in the Host header",
     422: "the request makes no sense; `errors` points at the faults",
     423: "another request is sending to it",
@@ -98,7 +99,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> Iterator[int
         yield from WITH_BODY
     if method == "post":
         yield from (404, 409, 422)
-    if path.startswith(STREAMED) and method != "get":
+    if path.startswith(UPLOADS) and method != "get":
         yield from (404, 409, 507)
 
 

@@ -6,13 +6,12 @@ from pydantic import BaseModel, ConfigDict
 from service.access.scopes import Scope
 from service.api.authentication import needs
 from service.api.dependencies import Here
-from service.api.idempotency import IdempotentRoute
-from service.api.jobs import job_view
+from service.api.jobs import JobRoute, job_view
 from service.api.views import JobView
 from service.datasets.selection import Selection
 from service.jobs.submit import QualityWish, submit_quality
 
-router = APIRouter(prefix="/quality", tags=["quality"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/quality", tags=["quality"], route_class=JobRoute)
 
 
 class NewQuality(BaseModel):

@@ -60,3 +60,11 @@ class MisdirectedRequest(NightshiftError):
             "This server does not go by the name in the Host header.",
             "The operator names those it goes by in NIGHTSHIFT_ALLOWED_HOSTS.",
         )
+
+
+class RangeNotSatisfiable(NightshiftError):
+    code = "range-not-satisfiable"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"The range begins behind the end of these {size_bytes:,} bytes.")
+        self.size_bytes = size_bytes

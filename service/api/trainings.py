@@ -10,8 +10,7 @@ from service.api.authentication import needs
 from service.api.dependencies import Cursor, Here, Limit
 from service.api.downloads import content
 from service.api.generators import GENERATOR_NAME
-from service.api.idempotency import IdempotentRoute
-from service.api.jobs import job_view
+from service.api.jobs import JobRoute, job_view
 from service.api.views import JobView, LossesView, Page, TrainingView
 from service.datasets.selection import Selection
 from service.errors import InvalidRequest, NotFound, ObjectNotFound
@@ -20,7 +19,7 @@ from service.jobs.store import JobStore
 from service.jobs.submit import TrainingWish, submit_training
 from service.storage import keys
 
-router = APIRouter(prefix="/trainings", tags=["trainings"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/trainings", tags=["trainings"], route_class=JobRoute)
 MAX_RECIPE_CHARACTERS = 20_000
 MAX_EVENTS = 100_000
 

@@ -24,6 +24,7 @@ from service.api.tus import (
     size_of,
 )
 from service.api.views import UploadView
+from service.errors import StorageQuotaExceeded
 from service.jobs.records import UploadState
 from service.jobs.store import new_id
 from service.storage import keys
@@ -176,7 +177,12 @@ async def _receive_plain(request: Request, here: Services, filename: str) -> Upl
     size_bytes, sha256 = await store_plain(
         here.store, keys.upload(upload_id), request.stream(), here.settings.max_upload_bytes, check_room
     )
-    upload = await run_in_threadpool(here.desk.library.add_upload, upload_id, filename, size_bytes, sha256)
+    add, most_bytes = here.desk.library.add_upload, here.settings.max_stored_bytes
+    try:
+        upload = await run_in_threadpool(add, upload_id, filename, size_bytes, sha256, most_bytes)
+    except StorageQuotaExceeded:  # others came in at the same time
+        await run_in_threadpool(here.store.delete, keys.upload(upload_id))
+        raise
     return UploadView.of(upload)
 
 

@@ -57,7 +57,10 @@ class UploadView(BaseModel):
 
 
 class DatasetView(BaseModel):
-    """`counts` has frames, boxes, splits, categories, timeofday and findings once the dataset is ready."""
+    """`counts` has frames, boxes, splits, categories, timeofday and findings once the dataset is ready; those
+    made by this version also boxes_by_split, box_sizes (as COCO has them) and brightness, by tenths, and
+    `size_bytes`: what it counts against the tenant's quota.
+    """
 
     id: str
     name: str
@@ -67,6 +70,7 @@ class DatasetView(BaseModel):
     format: str | None
     categories: list[str]
     counts: dict[str, Any]
+    size_bytes: int
     created_at: datetime
 
     @classmethod
@@ -80,6 +84,7 @@ class DatasetView(BaseModel):
             format=dataset.format,
             categories=dataset.categories,
             counts=dataset.counts,
+            size_bytes=dataset.size_bytes,
             created_at=_time(dataset.created_at),
         )
 
@@ -223,10 +228,11 @@ class GeneratorView(BaseModel):
 
 
 class FrameView(BaseModel):
-    """One line of the manifest, and where its image is to be had."""
+    """One line of the manifest, and where its image is to be had, whole and small."""
 
     entry: dict[str, Any]
     image_url: str
+    thumbnail_url: str
 
 
 class WebhookView(BaseModel):

@@ -2,20 +2,27 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.scopes import Scope
 from service.api.authentication import needs
-from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following
+from service.api.dependencies import Cursor, Here, Limit, Services, age_cursor, following, services
 from service.api.idempotency import IdempotentRoute
 from service.api.views import DeliveryView, NewWebhookView, Page, WebhookView
 from service.errors import WebhooksOff
 from service.webhooks.addresses import MAX_URL_CHARACTERS, Allowance, allowed_addresses, parse_target
 from service.webhooks.store import WebhookStore
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
 DELIVERIES = "deliveries"
+
+
+class WebhookRoute(IdempotentRoute):
+    def again(self, request: Request, made_id: str) -> BaseModel:
+        return NewWebhookView.of(_store(services(request)).webhook(made_id))
+
+
+router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=WebhookRoute)
 
 
 class NewWebhook(BaseModel):

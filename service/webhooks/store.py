@@ -4,6 +4,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, true, tuple_
 
 from service.errors import InvalidRequest, NotFound
 from service.jobs.database import Database, database_now
+from service.jobs.idempotency import note_made
 from service.jobs.store import new_id
 from service.jobs.tables import LOCAL_TENANT, webhook_deliveries, webhooks
 from service.webhooks.records import Delivery, DeliveryState, Webhook
@@ -34,6 +35,7 @@ class WebhookStore:
                 )
             row = {"id": new, "tenant": self._tenant or LOCAL_TENANT, "url": url, "secret": new_secret()}
             connection.execute(insert(webhooks).values(created_at=database_now(), **row))
+            note_made(connection, new)
         return self.webhook(new)
 
     def webhook(self, webhook_id: str) -> Webhook:

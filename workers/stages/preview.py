@@ -18,7 +18,7 @@ def assemble_preview(task: ShardTask, bench: Bench) -> Outcome:
                 report.add(item)
                 continue
             source = source_image(bench.store, str(task.dataset_id), item.frame)
-            result = bench.store.read(f"jobs/{task.job_id}/preview/{item.image}")
+            result = bench.store.read(keys.preview_image(part, item.image))
             pairs.append((item.frame.name, source, result))
     bench.store.write(keys.contact_sheet(task.job_id), contact_sheet(pairs))
     write_json(bench.store, keys.report(task.job_id), report.to_json(kind=str(task.kind), frames=len(pairs)))

@@ -13,7 +13,7 @@ from benchmarks.api_server import stock_services
 from service.access.caller import Caller
 from service.access.key_store import KeyStore
 from service.access.keys import mint
-from service.access.scopes import ALL_SCOPES, Scope
+from service.access.scopes import ALL_SCOPES, TENANT_SCOPES, Scope
 from service.api.dependencies import Services
 from service.app import create_app
 from service.catalogue import GeneratorCard
@@ -27,6 +27,8 @@ from tests.conftest import SilentQueue
 from tests.serving import bearer, new_key
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/openapi.json"), ("HEAD", "/openapi.json")}
+# What lies elsewhere is a page: tests/service/web/test_sessions.py asks for each of those.
+API = ("/v1", "/metrics", "/healthz", "/readyz", "/openapi.json")
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
 RANDOM = {
@@ -80,6 +82,9 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", "/v1/datasets/{dataset_id}/frames/{split}/{frame_id}/image"): Case(
         READS_DATASETS, "/v1/datasets/{dataset}/frames/train/f0/image"
     ),
+    ("GET", "/v1/datasets/{dataset_id}/frames/{split}/{frame_id}/thumbnail"): Case(
+        READS_DATASETS, "/v1/datasets/{dataset}/frames/train/f0/thumbnail"
+    ),
     ("GET", "/v1/datasets/{dataset_id}/files/{name}"): Case(
         READS_DATASETS, "/v1/datasets/{dataset}/files/card.json"
     ),
@@ -94,6 +99,8 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", "/v1/jobs/{job_id}/events"): Case(READS_JOBS, "/v1/jobs/{job}/events"),
     ("GET", "/v1/jobs/{job_id}/report"): Case(READS_JOBS, "/v1/jobs/{job}/report"),
     ("GET", "/v1/jobs/{job_id}/contact-sheet"): Case(READS_JOBS, "/v1/jobs/{job}/contact-sheet"),
+    ("GET", "/v1/jobs/{job_id}/preview"): Case(READS_JOBS, "/v1/jobs/{job}/preview"),
+    ("GET", "/v1/jobs/{job_id}/preview/{number}"): Case(READS_JOBS, "/v1/jobs/{job}/preview/0"),
     ("GET", "/v1/generators"): Case(READS_JOBS, "/v1/generators", foreign=200),
     ("GET", "/v1/generators/{reference}"): Case(READS_JOBS, "/v1/generators/theirs", foreign=422),
     ("POST", "/v1/generators"): Case(
@@ -135,6 +142,14 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", "/v1/limits"): Case((), "/v1/limits", foreign=200),
     ("GET", "/metrics"): Case(ADMIN, "/metrics", foreign=200),
 }
+# Who may read a thing may ask how large it is.
+for _path in (
+    "/v1/datasets/{dataset_id}/frames/{split}/{frame_id}/image",
+    "/v1/datasets/{dataset_id}/files/{name}",
+    "/v1/datasets/{dataset_id}/archive",
+    "/v1/experiments/{job_id}/detectors/{arm}/{seed}",
+):
+    CASES["HEAD", _path] = CASES["GET", _path]
 OPERATIONS = sorted(CASES)
 IDS = [f"{method} {path}" for method, path in OPERATIONS]
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=IDS)
@@ -254,6 +269,7 @@ def test_every_operation_has_an_entry_here(world: World) -> None:
         (method, context.path)
         for context in iter_route_contexts(app.routes)
         for method in context.methods or ()
+        if context.path.startswith(API)
     }
     document = app.openapi()["paths"]
     described = {(method.upper(), path) for path, item in document.items() for method in item}
@@ -388,6 +404,43 @@ def test_a_generator_of_another_tenant_is_neither_used_nor_named(world: World) -
     assert "theirs" not in refused.text
     assert "theirs" not in world.client.get("/v1/generators", headers=headers).text
     assert "theirs:1" in world.client.get("/v1/generators", headers=world.owner).text
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "scopes",
+    [ADMIN, {Scope.OPERATOR}, TENANT_SCOPES, {*ADMIN, Scope.OPERATOR}],
+    ids=["admin", "operator", "all but operator", "both"],
+)
+def test_only_the_operator_shares_a_generator_with_all_tenants(
+    world: World, scopes: Collection[Scope]
+) -> None:
+    wish = {"upload_id": "up-own", "name": "mine", "architecture": "cyclegan", "direction": "day2night"}
+
+    def ask(is_shared: bool) -> int:
+        headers = bearer(world.key(scopes))
+        return int(
+            world.client.post(
+                "/v1/generators", json={**wish, "shared": is_shared}, headers=headers
+            ).status_code
+        )
+
+    is_admin, is_operator = Scope.ADMIN in scopes, Scope.OPERATOR in scopes
+    assert ask(False) == (202 if is_admin else 403)
+    assert ask(True) == (202 if is_admin and is_operator else 403)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_operators_scope_is_handed_on_by_the_operator_alone(world: World) -> None:
+    for giver, status in ((TENANT_SCOPES, 403), (ALL_SCOPES, 201)):
+        headers = bearer(world.key(giver))
+        for wanted in ([Scope.OPERATOR], sorted(ALL_SCOPES)):
+            answer = world.client.post("/v1/keys", json={"scopes": wanted}, headers=headers)
+            assert answer.status_code == status
+    theirs = KeyStore(world.here.database, "local").create("operator", ALL_SCOPES).key.id
+    path = f"/v1/keys/{theirs}/rotate"
+    assert world.client.post(path, headers=bearer(world.key(TENANT_SCOPES))).status_code == 403
+    assert world.client.post(path, headers=bearer(world.key(ALL_SCOPES))).status_code == 201
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -1,17 +1,18 @@
 """The REST interface: what curl sees."""
 
 import io
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from service import catalogue
 from service.catalogue import GeneratorCard
 from service.datasets.dataset import Finding, Severity
+from service.datasets.manifest import canonical_json
 from service.jobs.idempotency import IdempotencyStore
 from service.jobs.job import ShardPlan
 from service.jobs.leases import LeaseStore
@@ -61,7 +62,7 @@ def ready_dataset(client: TestClient, frames: int = 3) -> str:
             "height_px": 8,
             "boxes": [],
         }
-        lines.append(json.dumps({"frame": frame, "image": image, "sha256": "0" * 64}))
+        lines.append(canonical_json({"frame": frame, "image": image, "sha256": "0" * 64}))
         store.write(keys.dataset(dataset_id, image), b"jpeg %d" % number)
         store.write(keys.dataset(dataset_id, keys.label("train", f"f{number}")), b"")
     store.write(keys.manifest(dataset_id), ("\n".join(lines) + "\n").encode())
@@ -301,6 +302,39 @@ def test_frames_are_paged_and_their_images_found(client: TestClient) -> None:
     image = client.get(frames[1]["image_url"])
     assert (image.content, image.headers["content-type"]) == (b"jpeg 1", "image/jpeg")
     assert_problem(client.get(f"/v1/datasets/{dataset_id}/frames/train/f9/image"), 404, "not-found")
+
+
+def test_frames_are_filtered_and_a_cursor_is_good_for_its_filter(client: TestClient) -> None:
+    dataset_id = ready_dataset(client, frames=12)
+    path = f"/v1/datasets/{dataset_id}/frames"
+    first = client.get(path, params={"text": "F1", "split": "train", "limit": 2}).json()
+    same = {"text": "F1", "split": "train", "cursor": first["next_cursor"]}
+    rest = client.get(path, params=same).json()
+    found = [frame["entry"]["frame"]["id"] for frame in first["items"] + rest["items"]]
+    assert found == ["f1", "f10", "f11"]
+    for other in ({"text": "f1"}, {"suspect": "true"}, {}):
+        refused = client.get(path, params={**other, "cursor": first["next_cursor"]})
+        assert_problem(refused, 400, "foreign-cursor")
+    for none in ({"category": "car"}, {"timeofday": "night"}, {"split": "val"}, {"suspect": "true"}):
+        assert client.get(path, params=none).json() == {"items": [], "next_cursor": None}
+    assert_problem(client.get(path, params={"split": "all"}), 422, "validation-error")
+
+
+def test_a_frame_has_a_thumbnail_that_may_be_kept(client: TestClient) -> None:
+    dataset_id = ready_dataset(client)
+    picture = io.BytesIO()
+    Image.linear_gradient("L").resize((640, 360)).save(picture, "JPEG")
+    here(client).store.write(keys.dataset(dataset_id, keys.image("train", "f0", ".jpg")), picture.getvalue())
+    first, broken, *_ = client.get(f"/v1/datasets/{dataset_id}/frames").json()["items"]
+    image = client.get(first["thumbnail_url"])
+    assert Image.open(io.BytesIO(image.content)).size == (320, 180)
+    assert image.headers["content-type"] == "image/jpeg"
+    assert image.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert_problem(client.get(broken["thumbnail_url"]), 422, "unreadable-image")
+    for wrong in ("val/f0", "train/f9", "train/" + "f" * 300):
+        answer = client.get(f"/v1/datasets/{dataset_id}/frames/{wrong}/thumbnail")
+        assert_problem(answer, 404, "not-found")
+    assert_problem(client.get(f"/v1/datasets/{dataset_id}/frames/all/f0/thumbnail"), 422, "validation-error")
 
 
 def test_a_dataset_downloads_as_a_zip(client: TestClient) -> None:
