@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv)
 BANDIT := $(BIN)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium service workers models benchmarks
 
-.PHONY: setup demo test test-slow check audit contract format lock weights clean
+.PHONY: setup demo test test-slow check audit contract format lock weights pictures clean
 
 setup: .venv/ready
 
@@ -67,6 +67,11 @@ lock:
 # cards. DATA is laid out as workers/bundle.py says; WORK keeps checkpoints and contact sheets.
 weights: setup
 	$(BIN)/python -m workers.bundle $(DATA) --work $(WORK)
+
+# The page's pictures in the README, from drawn streets in a real browser.
+pictures: setup
+	$(PYTEST) -m slow tests/page
+	$(BIN)/python -m tests.page.pictures
 
 clean:
 	rm -rf .venv demo
