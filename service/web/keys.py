@@ -65,7 +65,7 @@ def end_key(request: Request, key_id: str, here: Here) -> Response:
 def _keys_page(request: Request, here: Services, made: NewKeyView | None) -> Response:
     answer = page(
         request,
-        "_keys.html" if is_part(request) else "keys.html",
+        "keys/_keys.html" if is_part(request) else "keys/keys.html",
         section="keys",
         keys=list_keys(here).items,
         made=made,

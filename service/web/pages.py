@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.api.dependencies import Services, opened
+from service.web.assets import static
 from service.web.formats import FILTERS
-from service.web.static import static
 from service.wording import printable
 
 POLICY = (

@@ -4,23 +4,15 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from service.web import (
-    dataset,
-    datasets,
-    experiments,
-    findings,
-    frames,
-    generators,
-    job_frames,
-    jobs,
-    keys,
-    results,
-    sign_in,
-    static,
-    trainings,
-    translations,
-)
+from service.web import assets, keys, sign_in
+from service.web.datasets import dataset, findings, library
+from service.web.frames import frames, results
+from service.web.generators import generators
+from service.web.jobs import frames as job_frames
+from service.web.jobs import jobs
+from service.web.learning import experiments, trainings
 from service.web.page_route import PageRoute, as_page
+from service.web.translations import translations
 
 # Below these paths the pages send their forms.
 FORMS = (
@@ -46,9 +38,9 @@ def show_home() -> RedirectResponse:
 def add_pages(app: FastAPI) -> None:
     _answer_browsers_with_pages(app)
     for part in (
-        static,
+        assets,
         sign_in,
-        datasets,
+        library,
         dataset,
         findings,
         frames,

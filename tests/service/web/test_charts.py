@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.charts import SHOWN_CATEGORIES, charts_of
+from service.web.datasets.charts import SHOWN_CATEGORIES, charts_of
 
 WORDS = st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 10**6), max_size=40)
 

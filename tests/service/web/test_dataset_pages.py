@@ -11,7 +11,7 @@ from service.access.scopes import Scope
 from service.datasets.dataset import Finding, Severity
 from service.jobs.report import Report
 from service.storage import keys
-from service.web.findings import PAGE_LENGTH
+from service.web.datasets.findings import PAGE_LENGTH
 from tests.serving import Serving, new_key
 
 OWN = {"Origin": "http://testserver"}

@@ -6,8 +6,8 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 
 from service.errors import InvalidRequest
-from service.web.experiment_form import ExperimentForm
-from service.web.trainings import TrainingForm
+from service.web.learning.experiment_form import ExperimentForm
+from service.web.learning.trainings import TrainingForm
 
 
 def form(**changes: Any) -> ExperimentForm:

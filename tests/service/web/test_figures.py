@@ -8,7 +8,7 @@ import pytest
 from models.metrics.quality import quality
 from models.metrics.reference import bundled_reference
 from service.jobs.job import Job, JobKind, JobState
-from service.web.figures import REFERENCES, SPREADS, Quality, measured, rows, shown
+from service.web.frames.figures import REFERENCES, SPREADS, Quality, measured, rows, shown
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from fastapi.exceptions import RequestValidationError
 from service.api.datasets import NewDataset
 from service.datasets.selection import Selection
 from service.errors import InvalidRequest
-from service.web.datasets import DatasetForm
+from service.web.datasets.library import DatasetForm
 from service.web.forms import lines, selected, wish
 
 

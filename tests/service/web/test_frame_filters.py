@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.datasets.dataset import Split
 from service.frames.filter import FrameFilter
-from service.web.frame_filters import FilterForm, asked_filter, query_of
+from service.web.frames.filters import FilterForm, asked_filter, query_of
 
 words = st.none() | st.text(min_size=1, max_size=20).filter(lambda text: text == text.strip())
 

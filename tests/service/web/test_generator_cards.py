@@ -8,10 +8,10 @@ from service.api.generators import NewGenerator
 from service.api.views import GeneratorView
 from service.catalogue import BUNDLED, GeneratorCard
 from service.errors import InvalidRequest
-from service.web.generator_form import ImportForm, option
-from service.web.generator_quality import quality_of
-from service.web.sheets import bundled_sheet
-from service.web.static import files
+from service.web.assets import files
+from service.web.generators.form import ImportForm, option
+from service.web.generators.quality import quality_of
+from service.web.generators.sheets import bundled_sheet
 
 
 def view(card: GeneratorCard, **changes: Any) -> GeneratorView:

@@ -26,10 +26,10 @@ from service.jobs.submit import (
     submit_translation,
 )
 from service.storage import keys
-from service.web.job_findings import PAGE_LENGTH
-from service.web.job_parts import JobParts, digests, parse_shown, shown_id
-from service.web.newest_pairs import MOST_PAIRS, newest_pairs, result_key
-from service.web.timeline import timeline
+from service.web.jobs.findings import PAGE_LENGTH
+from service.web.jobs.newest_pairs import MOST_PAIRS, newest_pairs, result_key
+from service.web.jobs.parts import JobParts, digests, parse_shown, shown_id
+from service.web.jobs.timeline import timeline
 from tests.service.conftest import AddDataset
 from tests.serving import Serving, new_key
 
@@ -279,7 +279,7 @@ def test_every_kind_of_job_has_a_page_that_says_what_was_asked(
 
 
 def test_the_list_goes_on_by_cursor(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.web.jobs.PAGE_LENGTH", 2)
+    monkeypatch.setattr("service.web.jobs.jobs.PAGE_LENGTH", 2)
     made = [
         submit_translation(here(client).desk, TranslationWish("ds-day", "camera-night")).id for _ in range(3)
     ]

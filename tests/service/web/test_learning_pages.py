@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from service.jobs.job import JobKind
 from service.jobs.submit import TrainingWish, submit_training
-from service.web.experiments import experiment_panel
+from service.web.learning.experiments import experiment_panel
 from service.web.pages import render
 from tests.page.learning_stock import planned_experiment
 from tests.serving import Serving, new_key
@@ -66,7 +66,7 @@ def test_a_training_that_has_not_begun_says_what_will_come(client: TestClient) -
 def test_a_failed_experiment_leaves_its_error_to_the_page_of_the_job(client: TestClient) -> None:
     job = planned_experiment(services(client))
     services(client).desk.jobs.fail(job.id, "invalid-request", "The classes differ. Map them.")
-    panel = render("_experiment.html", **experiment_panel(services(client), job))
+    panel = render("learning/_experiment.html", **experiment_panel(services(client), job))
     assert "0 of 9 trainings done" in panel
     assert "The classes differ" not in panel
     assert "The classes differ" in text(client, f"/jobs/{job.id}")

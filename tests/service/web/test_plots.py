@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.plots import Scale, lines
+from service.web.learning.plots import Scale, lines
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 

@@ -3,7 +3,7 @@
 from models.training.images import FEWEST_IMAGES
 from models.training.papers import PAPERS as TRAINABLE
 from models.training.papers import RECIPES, load_recipe
-from service.web.recipes import FEWEST_FRAMES, PAPERS
+from service.web.learning.recipes import FEWEST_FRAMES, PAPERS
 
 
 def test_the_form_offers_every_paper_with_its_recipes() -> None:

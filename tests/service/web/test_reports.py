@@ -16,7 +16,7 @@ from service.frames.index import Neighbour
 from service.jobs.report import Report as MadeReport
 from service.storage import keys
 from service.storage.object_store import ObjectStore
-from service.web.reports import frame_of, report_of
+from service.web.datasets.reports import frame_of, report_of
 
 PART = st.text("abZ9 -_.ü", min_size=1, max_size=9).filter(lambda part: part.strip("."))
 

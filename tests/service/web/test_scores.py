@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.web.scores import Scores, scores_of
+from service.web.learning.scores import Scores, scores_of
 from tests.workers.report.conftest import MAP50, make_report
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
-from service.web.static import FOLDER, files, static
+from service.web.assets import FOLDER, files, static
 from tests.serving import Serving
 
 LIBRARIES = json.loads((FOLDER / "vendor/libraries.json").read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def test_no_file_names_another_host() -> None:
     own = [
         path for name, path in files().items() if not name.startswith("vendor/") and path.suffix != ".webp"
     ]
-    for path in [*own, *(FOLDER.parent / "templates").glob("*.html")]:
+    for path in [*own, *(FOLDER.parent / "templates").rglob("*.html")]:
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "//" not in "".join(
             part for part in text.split() if part.startswith(("src=", "href=", "url("))
