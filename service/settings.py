@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     that are written as http://NAME by http too. A list with commas or in JSON."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where API, reconciler and workers each answer `/metrics`, to everybody; 0: nowhere. The API also
-    answers it on its own port, to keys with the scope admin."""
+    answers it on its own port, to keys with the scope operator."""
     metrics_host: str = "127.0.0.1"
     otlp_endpoint: str = ""
     """Where OpenTelemetry's spans are sent, such as http://collector:4318; empty: none are made."""

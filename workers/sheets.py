@@ -18,7 +18,7 @@ from models.inference import Translator
 from models.registry import load_generator
 from service.catalogue import BUNDLED, GeneratorCard
 from service.demo.streets import DrawnBox, Street, draw_street
-from service.web.static import FOLDER
+from service.web.assets import FOLDER
 from workers.images import Pixels
 
 SHEETS = FOLDER / "generators"

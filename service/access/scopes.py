@@ -9,7 +9,7 @@ class Scope(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     ADMIN = "admin"  # the tenant's keys, and the import of generators
-    OPERATOR = "operator"  # what concerns every tenant: the import of generators that all may use
+    OPERATOR = "operator"  # what concerns every tenant: generators that all may use, the metrics
 
 
 ALL_SCOPES = frozenset(Scope)

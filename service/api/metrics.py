@@ -40,7 +40,7 @@ NO_ROUTE, VERSION = "none", "/v1"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, dependencies=[needs(KeyScope.ADMIN)])
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[needs(KeyScope.OPERATOR)])
 def metrics(request: Request) -> Response:
     """For Prometheus, over all tenants: jobs, shards, ages of queues, images a second, requests."""
     return Response(generate_latest(request.app.state.metrics), media_type=CONTENT_TYPE_LATEST)

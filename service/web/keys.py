@@ -24,7 +24,7 @@ MEANINGS = {
     Scope.JOBS_READ: "see jobs and their results",
     Scope.JOBS_WRITE: "translate, train, experiment",
     Scope.ADMIN: "hand out keys, import generators",
-    Scope.OPERATOR: "import generators that all may use",
+    Scope.OPERATOR: "import generators that all may use, read the metrics",
 }
 # What somebody who works with the page or the command line needs.
 USUAL = (Scope.DATASETS_READ, Scope.DATASETS_WRITE, Scope.JOBS_READ, Scope.JOBS_WRITE)

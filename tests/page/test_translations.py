@@ -41,7 +41,7 @@ def pictures_are_there(page: Page, count: int) -> None:
 def test_two_generators_are_compared_on_four_frames(tab: Tab, world: World) -> None:
     page = open_new(tab, world)
     page.get_by_role("checkbox", name="camera-night").check()
-    page.get_by_role("checkbox", name="identity").check()
+    page.get_by_role("checkbox", name="enlightengan-day2night").check()
     preview(page)
     pictures_are_there(page, 2 * 4)
     tab.shoot("translation-preview")
@@ -54,7 +54,7 @@ def test_two_generators_are_compared_on_four_frames(tab: Tab, world: World) -> N
     expect(pair.get_by_text("camera-night:1")).to_be_visible()
     first = pair.get_by_role("heading").inner_text()
     pair.get_by_role("button", name="Next").click()
-    expect(pair.get_by_text("identity:1")).to_be_visible()
+    expect(pair.get_by_text("enlightengan-day2night:1")).to_be_visible()
     expect(pair.get_by_role("heading")).to_have_text(first)
     page.keyboard.press("ArrowRight")
     expect(pair.get_by_role("heading")).not_to_have_text(first)

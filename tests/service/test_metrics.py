@@ -121,12 +121,12 @@ def test_figures_cost_the_same_however_much_lies_behind(desk: Desk, database: Da
     assert "SCAN" not in plan
 
 
-def test_they_are_read_over_http_with_the_scope_admin_alone(client: TestClient, desk: Desk) -> None:
+def test_they_are_read_over_http_with_the_scope_operator_alone(client: TestClient, desk: Desk) -> None:
     begin(desk)
     assert value(client, "jobs", kind="ingest", state="queued") == 1
     assert value(client, "queue_unread", queue="ingest") == 0
     assert value(client, "database_up") == value(client, "broker_up") == 1
-    other = bearer(new_key(client, scopes=ALL_SCOPES - {Scope.ADMIN}))
+    other = bearer(new_key(client, scopes=ALL_SCOPES - {Scope.OPERATOR}))
     assert client.get("/metrics", headers=other).status_code == 403
     assert client.get("/metrics", headers={"Authorization": ""}).status_code == 401
 

@@ -46,7 +46,7 @@ def show_generators(request: Request, here: Here) -> Response:
 
 
 @router.get("/import", dependencies=[needs(Scope.ADMIN)])
-def show_import(request: Request) -> Response:
+def show_import(request: Request, here: Here) -> Response:
     return page(
         request,
         "generators/import_generator.html",
@@ -55,6 +55,7 @@ def show_import(request: Request) -> Response:
         directions=DIRECTIONS,
         adjustable=ADJUSTABLE,
         piece_bytes=PIECE_BYTES,
+        may_share=Scope.OPERATOR in here.caller.scopes,
     )
 
 

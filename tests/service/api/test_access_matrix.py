@@ -140,7 +140,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("DELETE", "/v1/keys/{key_id}"): Case(ADMIN, "/v1/keys/{key}"),
     ("POST", "/v1/keys/{key_id}/rotate"): Case(ADMIN, "/v1/keys/{key}/rotate"),
     ("GET", "/v1/limits"): Case((), "/v1/limits", foreign=200),
-    ("GET", "/metrics"): Case(ADMIN, "/metrics", foreign=200),
+    ("GET", "/metrics"): Case({Scope.OPERATOR}, "/metrics", foreign=200),
 }
 # Who may read a thing may ask how large it is.
 for _path in (
