@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
+SQLITE_FILE = "nightshift.sqlite3"
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -141,7 +142,7 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'nightshift.sqlite3'}"
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / SQLITE_FILE}"
 
     @property
     def store(self) -> str:

@@ -1,7 +1,9 @@
 """The API in this process, and keys for it: fixtures for every test that speaks HTTP to it."""
 
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,13 +32,17 @@ def bearer(key: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def serving(settings: Settings, queue: Any) -> Iterator[Serving]:
+def serving(settings: Settings, queue: Any, migrated: Path) -> Iterator[Serving]:
     """Starts the API; its client carries a key of all scopes for the tenant "local"."""
     with ExitStack() as stack:
 
         def serve(with_settings: Settings = settings, **options: Any) -> TestClient:
             from service.app import create_app  # most tests need no API
 
+            file = with_settings.data_dir / migrated.name
+            if not (with_settings.database_url or file.exists()):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(migrated, file)
             app = create_app(with_settings, queue)
             client = stack.enter_context(TestClient(app, raise_server_exceptions=False, **options))
             client.headers.update(bearer(new_key(client)))

@@ -255,6 +255,7 @@ def many_scans(kit: Any, scans: int) -> bytes:
     return data[:last] + data[last:-2] * scans + data[-2:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [pytest.param("scans", id="B70")])
 def test_an_image_that_takes_too_long_is_named_and_the_others_finish(
     gate: Any, kit: Any, monkeypatch: pytest.MonkeyPatch, row: str

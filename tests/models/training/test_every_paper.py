@@ -81,6 +81,7 @@ def test_learning_lowers_the_loss(
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", PAPERS)
 def test_stopped_and_resumed_the_bits_are_those_of_one_run(
     paper: str, order: TrainingOrder, tmp_path: Path

@@ -114,6 +114,7 @@ def test_a_store_that_is_away_is_an_outage_and_no_fault(s3_server: CephServer, s
     assert store.read("key") == b"x"
 
 
+@pytest.mark.slow
 def test_a_store_that_comes_back_meanwhile_was_never_away(s3_server: CephServer, s3: Settings) -> None:
     patient = open_store(s3, attempts=8)
     patient.write("key", b"x")
