@@ -28,7 +28,7 @@ test: setup
 	$(PYTEST)
 
 test-slow: setup
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --durations 30
 
 check: setup
 	$(BIN)/ruff check .

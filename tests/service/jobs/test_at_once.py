@@ -78,6 +78,7 @@ def test_every_shard_is_finished_once_and_the_job_is_published_once(desk: Desk, 
     assert len(job.outcome["notes"]) == len([shard for shard in live if shard.stage is Stage.WORK])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("round_number", range(3))
 def test_a_job_that_is_cancelled_in_the_middle_ends_with_nobody_at_it(desk: Desk, round_number: int) -> None:
     job_id = new_job(desk, f"job-{round_number}")
