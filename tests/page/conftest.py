@@ -80,7 +80,7 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """For one file of tests: while Playwright runs, no other test of the process can run a loop of its own."""
+    """For one file of tests: beside Playwright no other test of the process can run a loop of its own."""
     program = shutil.which("chromium")
     if program is None:
         reason = "Chromium is not installed; Debian has it in the package chromium"
