@@ -22,13 +22,13 @@ from sqlalchemy import (
 
 from service.errors import IllegalTransition, NotFound, StorageFull, TooManyJobs
 from service.jobs.database import Database, database_now
+from service.jobs.event_log import EventLog
 from service.jobs.idempotency import note_made
 from service.jobs.job import (
     ACTIVE_JOB_STATES,
     TRAINING_EVENT,
     WORK_VERSION,
     DatasetState,
-    Event,
     Job,
     JobKind,
     JobState,
@@ -40,7 +40,7 @@ from service.jobs.job import (
 from service.jobs.moves import hold_job, move_dataset, move_job, record_event
 from service.jobs.quotas import hold_quota, stored_bytes
 from service.jobs.settling import insert_shards, settle_cancelled
-from service.jobs.tables import LOCAL_TENANT, datasets, events, jobs, shards
+from service.jobs.tables import LOCAL_TENANT, datasets, jobs, shards
 
 JOB_COLUMNS = list(jobs.c)
 SHARD_COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
@@ -81,7 +81,7 @@ class Look:
     follow_up_id: str | None
 
 
-class JobStore:
+class JobStore(EventLog):
     """Of one tenant, whose jobs alone it knows; or of the machinery (None), which sees those of all.
 
     `most_active`: how many jobs of the tenant may be queued or running; `most_bytes`: what it may keep. 0 for
@@ -215,34 +215,6 @@ class JobStore:
             total, done, failed, done_here, now = connection.execute(query).one()
         progress = _with_rate(job, int(total), int(done), int(failed), int(done_here), float(now))
         return self._as_the_trainer_sees_it(job, progress) if job.kind is JobKind.TRAINING else progress
-
-    def events(self, job_id: str, after: int = 0, limit: int = 500, kind: str | None = None) -> list[Event]:
-        query = (
-            select(events)
-            .where(events.c.job_id == job_id, events.c.id > after)
-            .order_by(events.c.id)
-            .limit(limit)
-        )
-        if kind is not None:
-            query = query.where(events.c.kind == kind)
-        with self.database.reading() as connection:
-            return [Event(**row) for row in connection.execute(query).mappings()]
-
-    def latest_events(self, job_id: str, kinds: Collection[str], limit: int) -> list[Event]:
-        """The last ones of these kinds, in their order."""
-        query = select(events).where(events.c.job_id == job_id, events.c.kind.in_(list(kinds)))
-        with self.database.reading() as connection:
-            latest = connection.execute(query.order_by(events.c.id.desc()).limit(limit)).mappings()
-            return [Event(**row) for row in latest][::-1]
-
-    def last_event(self, job_id: str, kind: str | None = None) -> Event | None:
-        """Of this kind, or of any."""
-        query = select(events).where(events.c.job_id == job_id)
-        if kind is not None:
-            query = query.where(events.c.kind == kind)
-        with self.database.reading() as connection:
-            row = connection.execute(query.order_by(events.c.id.desc()).limit(1)).mappings().first()
-        return None if row is None else Event(**row)
 
     def _as_the_trainer_sees_it(self, job: Job, progress: Progress) -> Progress:
         """A training may have begun in the middle, so that only the trainer knows its rate."""
