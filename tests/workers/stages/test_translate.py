@@ -17,13 +17,15 @@ from torch import Tensor
 from models.generators.interface import Generator, Scene
 from service.datasets.manifest import canonical_labels
 from service.errors import DatasetRejected, InvalidRequest
-from service.jobs.job import JobKind
+from service.jobs.job import JobKind, Stage
 from service.settings import Settings
 from service.storage import keys
 from service.storage.object_store import ObjectStore
 from workers.contact_sheet import CAPTION_PX, CELL_WIDTH_PX, GAP_PX
+from workers.context import ShardTask
 from workers.images import decode
 from workers.resident_generator import resident_translator
+from workers.stages.preview import assemble_preview
 
 BOTH = pytest.mark.parametrize("card", ["identity", "camera-night"])
 
@@ -342,6 +344,18 @@ def test_a_preview_of_images_that_cannot_be_read_says_so(workshop: Any, streets:
     spoil(workshop.store, keys.dataset(streets.result_id, "images/train/frame-3.jpg"), "text")
     done = workshop.translate(streets, preview=2)
     assert done.published.facts == {"contact_sheet": False}
+
+
+def test_a_retry_of_a_preview_shows_the_frames_that_it_took_over(workshop: Any, streets: Any) -> None:
+    done = workshop.translate(streets, "camera-night", frames_per_shard=2, preview=4)
+    again = ShardTask(
+        job_id="job-again", kind=JobKind.TRANSLATION, stage=Stage.PUBLISH, spec={"preview": 4},
+        dataset_id=streets.result_id, result_id=None, job_outcome={}, plan_key="", result_key="",
+        start_byte=0, stop_byte=0, parts=tuple(sorted(workshop.store.keys(f"jobs/{done.job_id}/shards"))),
+    )  # fmt: skip
+    assemble_preview(again, workshop.bench)
+    first, second = (workshop.store.read(keys.contact_sheet(job_id)) for job_id in (done.job_id, "job-again"))
+    assert first == second
 
 
 @pytest.mark.parametrize(("frames", "rows"), [(1, 1), (3, 3), (6, 6), (9, 6)])
