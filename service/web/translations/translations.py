@@ -25,9 +25,9 @@ from service.web.forms import wish
 from service.web.generators.sheets import bundled_sheet, in_order
 from service.web.page_route import PageRoute
 from service.web.pages import go_to, page
+from service.web.translations.estimates import estimates, frames_of
 from service.web.translations.form import FEWEST_FRAMES, MOST_FRAMES, TranslationForm, form_of_address
 from service.web.translations.preview_grid import Grid, grid_of
-from service.web.translations.waiting import estimates, frames_of
 
 router = APIRouter(prefix="/translations", include_in_schema=False, route_class=PageRoute)
 READS, STARTS = needs(Scope.JOBS_READ), needs(Scope.JOBS_WRITE)

@@ -5,8 +5,8 @@ from fastapi.datastructures import QueryParams
 from fastapi.exceptions import RequestValidationError
 
 from service.errors import InvalidRequest
+from service.web.translations.estimates import frames_of
 from service.web.translations.form import TranslationForm, form_of_address
-from service.web.translations.waiting import frames_of
 
 
 @pytest.mark.parametrize(
